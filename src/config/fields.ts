@@ -1,0 +1,102 @@
+/** The kinds of value a key may have. Each reads what YAML gives and writes it back in the file's own vocabulary. */
+import * as z from "zod/mini";
+import { BadValue, quote } from "./bad-value.ts";
+import { formatDuration, formatSize, parseDuration, parseSize } from "./units.ts";
+
+/** Reads a value of the file into a `T`; encodes a `T` back. */
+export type Field<T> = z.ZodMiniType<T>;
+
+interface Range {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** A field from a reader, which throws {@link BadValue}, and a writer. */
+export function field<T>(read: (value: unknown) => T, write: (value: T) => unknown): Field<T> {
+  return z.codec(z.unknown(), z.custom<T>(), {
+    decode: (value, context) => {
+      try {
+        return read(value);
+      } catch (error) {
+        if (!(error instanceof BadValue)) throw error;
+        context.issues.push({ code: "custom", message: error.message, input: value });
+        return z.NEVER;
+      }
+    },
+    encode: write,
+  });
+}
+
+/** `field`, reading `value`, written as in the file, where the key is missing. */
+export function withDefault<T>(of: Field<T>, value: unknown): Field<T> {
+  return z.prefault(of, value);
+}
+
+/** A duration in milliseconds; the bounds are written as in the file. */
+export function duration(range: { min: string; max: string }): Field<number> {
+  const bounds = { min: parseDuration(range.min), max: parseDuration(range.max) };
+  return field((value) => within(parseDuration(value), bounds, formatDuration), formatDuration);
+}
+
+/** A size in bytes; the bounds are written as in the file. */
+export function size(range: { min: string; max: string }): Field<number> {
+  const bounds = { min: parseSize(range.min), max: parseSize(range.max) };
+  return field((value) => within(parseSize(value), bounds, formatSize), formatSize);
+}
+
+export function integer(range: Range): Field<number> {
+  const read = (value: unknown): number => {
+    if (typeof value === "number" && Number.isInteger(value)) return within(value, range, String);
+    throw new BadValue(`${quote(value)} is no whole number (${range.min} to ${range.max})`);
+  };
+  return field(read, (value) => value);
+}
+
+/** A part of a whole, from 0 to 1. */
+export const fraction: Field<number> = field(readFraction, (value) => value);
+
+/** One of a few words. */
+export function oneOf<const T extends string>(words: readonly T[]): Field<T> {
+  const read = (value: unknown): T => {
+    const word = words.find((candidate) => candidate === value);
+    if (word !== undefined) return word;
+    throw new BadValue(`${quote(value)} is not a choice (${words.join(", ")})`);
+  };
+  return field(read, (value) => value);
+}
+
+/** A path of the file system; a relative one starts at the working directory. */
+export const filePath: Field<string> = field(readPath, String);
+
+/** A path that may be null: none. */
+export const pathOrNull: Field<string | undefined> = field(
+  (value) => (value === null ? undefined : readPath(value)),
+  (path) => path ?? null,
+);
+
+/** A list whose items are all of one kind. */
+export function list<T>(item: Field<T>): Field<readonly T[]> {
+  return z.array(item);
+}
+
+/** A key that may be missing and has no default. */
+export function optional<T>(of: Field<T>): Field<T | undefined> {
+  return z.optional(of);
+}
+
+function within(value: number, { min, max }: Range, write: (value: number) => string): number {
+  if (value >= min && value <= max) return value;
+  throw new BadValue(
+    `${write(value)} is too ${value < min ? "small" : "large"} (${write(min)} to ${write(max)})`,
+  );
+}
+
+function readFraction(value: unknown): number {
+  if (typeof value === "number" && value >= 0 && value <= 1) return value;
+  throw new BadValue(`${quote(value)} is no fraction (0 to 1)`);
+}
+
+function readPath(value: unknown): string {
+  if (typeof value === "string" && value !== "" && !value.includes("\0")) return value;
+  throw new BadValue(`${quote(value)} is no path (for example /var/lib/stsmapd/cache.sqlite)`);
+}

@@ -1,0 +1,128 @@
+/** `listen:`, where questions are taken. */
+import * as z from "zod/mini";
+import { type HostPort, formatHostPort, parseHostPort } from "./address.ts";
+import { BadValue, quote } from "./bad-value.ts";
+import { type Field, field, list, oneOf, optional, withDefault } from "./fields.ts";
+import { type Rule, section } from "./section.ts";
+
+type ListenAddress =
+  | ({ readonly kind: "tcp" } & HostPort)
+  | {
+      readonly kind: "unix";
+      readonly path: string;
+      /** Permission bits. */
+      readonly mode: number;
+      /** User name or number; undefined: the daemon's own. */
+      readonly owner: string | number | undefined;
+      /** Group name or number; undefined: the daemon's own. */
+      readonly group: string | number | undefined;
+    };
+
+/** One listener. A tcp_table request names no map, so the listener does. */
+export type Listener =
+  | { readonly protocol: "socketmap"; readonly address: ListenAddress }
+  | { readonly protocol: "tcp_table"; readonly address: ListenAddress; readonly map: string };
+
+/** A listener as the file has it. */
+interface Item {
+  readonly protocol: "socketmap" | "tcp_table";
+  readonly address: HostPort | string;
+  readonly map: string | undefined;
+  readonly mode: number | undefined;
+  readonly owner: string | number | undefined;
+  readonly group: string | number | undefined;
+}
+
+const DEFAULT_MODE = 0o660;
+// sun_path of a unix socket holds 108 octets, one of them the final NUL.
+const MAX_SOCKET_PATH = 107;
+
+const item = section<Item>(
+  {
+    protocol: oneOf(["socketmap", "tcp_table"]),
+    address: field(readAddress, (value) =>
+      typeof value === "string" ? `unix:${value}` : formatHostPort(value),
+    ),
+    map: optional(field(readMapName, String)),
+    mode: optional(field(readMode, (value) => value.toString(8).padStart(4, "0"))),
+    owner: optional(field(readAccount, (value) => value)),
+    group: optional(field(readAccount, (value) => value)),
+  },
+  ({ protocol, map }) =>
+    protocol === "socketmap" && map !== undefined
+      ? {
+          key: "map",
+          message: "not for socketmap, whose requests name the map (only with protocol: tcp_table)",
+        }
+      : undefined,
+  unixOnly("mode"),
+  unixOnly("owner"),
+  unixOnly("group"),
+);
+
+const listener: Field<Listener> = z.codec(item, z.custom<Listener>(), { decode: toListener, encode: toItem });
+
+/** The listeners; by default socketmap on loopback. */
+export const listen: Field<readonly Listener[]> = withDefault(list(listener), [
+  { protocol: "socketmap", address: "127.0.0.1:8461" },
+]);
+
+function toListener({
+  protocol,
+  address,
+  map = "postfix",
+  mode = DEFAULT_MODE,
+  owner,
+  group,
+}: Item): Listener {
+  const at: ListenAddress =
+    typeof address === "string"
+      ? { kind: "unix", path: address, mode, owner, group }
+      : { kind: "tcp", ...address };
+  return protocol === "socketmap" ? { protocol, address: at } : { protocol, address: at, map };
+}
+
+function toItem({ protocol, address, ...rest }: Listener): Item {
+  const map = "map" in rest ? rest.map : undefined;
+  if (address.kind === "tcp") {
+    const { host, port } = address;
+    return { protocol, address: { host, port }, map, mode: undefined, owner: undefined, group: undefined };
+  }
+  const { path, mode, owner, group } = address;
+  return { protocol, address: path, map, mode, owner, group };
+}
+
+function unixOnly(key: "mode" | "owner" | "group"): Rule<Item> {
+  return ({ address, ...values }) =>
+    typeof address === "object" && values[key] !== undefined
+      ? { key, message: "not for a TCP address (only with unix:/path)" }
+      : undefined;
+}
+
+function readAddress(value: unknown): HostPort | string {
+  const text = typeof value === "string" ? value : "";
+  const path = /^unix:(\/[^\0]+)$/.exec(text)?.[1];
+  if (path !== undefined && Buffer.byteLength(path) > MAX_SOCKET_PATH) {
+    throw new BadValue(`the path of the socket is too long (at most ${MAX_SOCKET_PATH} bytes)`);
+  }
+  const result = path ?? parseHostPort(text);
+  if (result !== undefined) return result;
+  throw new BadValue(`${quote(value)} is no address (127.0.0.1:8461, [::1]:8461, unix:/run/stsmapd/socket)`);
+}
+
+function readMapName(value: unknown): string {
+  if (typeof value === "string" && value !== "") return value;
+  throw new BadValue(`${quote(value)} is no name of a map (one of those under maps)`);
+}
+
+function readMode(value: unknown): number {
+  if (typeof value === "string" && /^0?[0-7]{3}$/.test(value)) return Number.parseInt(value, 8);
+  // YAML reads 0660 without quotes as the decimal number 660.
+  throw new BadValue(`${quote(value)} is no file mode (octal and in quotes, such as "0660")`);
+}
+
+function readAccount(value: unknown): string | number {
+  if (typeof value === "number" && Number.isInteger(value) && value >= 0) return value;
+  if (typeof value === "string" && /^[a-z_][a-z0-9_.-]*$/i.test(value)) return value;
+  throw new BadValue(`${quote(value)} is no account (a name or a number)`);
+}

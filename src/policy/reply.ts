@@ -2,7 +2,7 @@
 export type Reply =
   | {
       readonly status: "OK";
-      /** A TLS policy as postconf(5) smtp_tls_policy_maps defines it. */
+      /** A TLS policy as postconf(5) smtp_tls_policy_maps defines it; at most {@link MAX_REPLY_TEXT} bytes. */
       readonly text: string;
       /** The same without the `policy_string` attributes, for a protocol that cannot carry `text` (equal to it without any). */
       readonly shortText: string;
@@ -15,3 +15,14 @@ export type Reply =
     };
 
 export const NOT_FOUND: Reply = { status: "NOTFOUND" };
+
+/** Postfix reads socketmap replies of up to 100,000 bytes; this leaves room for the status and to spare. */
+export const MAX_REPLY_TEXT = 95_000;
+
+const MAX_REASON = 200;
+
+/** A temporary failure. Postfix defers the mail and logs the reason, cut to 200 printable ASCII characters. */
+export function temporaryFailure(reason: string): Reply {
+  const printable = reason.replace(/[^\x20-\x7e]+/g, "?");
+  return { status: "TEMP", reason: printable.slice(0, MAX_REASON) };
+}

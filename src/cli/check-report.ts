@@ -1,0 +1,165 @@
+/** The readable form of an examination: one block a step, what it means for the mail at the end. */
+import type { RecordDiscovery } from "../lookup/discovery.ts";
+import type {
+  Examination,
+  FetchExamination,
+  MapAnswer,
+  MxExamination,
+  MxHost,
+} from "../lookup/examination.ts";
+import type { FetchTrace } from "../net/policy-fetcher.ts";
+import { recordName } from "../policy/record.ts";
+import type { Reply } from "../policy/reply.ts";
+import type { NotFoundReason, Verdict } from "../policy/verdict.ts";
+
+const LABEL_WIDTH = 10;
+
+export function renderExamination({ key, domain, record, fetch, mx, dane, answers }: Examination): string {
+  const shownKey = Buffer.from(key, "latin1").toString("utf8");
+  const lines = [field("next hop", shownKey)];
+  if (domain === undefined) {
+    lines.push(
+      field("domain", "none: an address, a path, a single label or no name at all can have no policy"),
+    );
+  } else {
+    lines.push(field("domain", domain));
+    if (record !== undefined) lines.push(...recordLines(domain, record));
+    if (fetch !== undefined) lines.push(...fetchLines(fetch));
+    if (mx !== undefined) lines.push(...mxLines(mx));
+    if (dane !== undefined)
+      lines.push(field("DANE", dane.kind === "unknown" ? `unknown: ${dane.reason}` : dane.kind));
+  }
+  lines.push("", ...answerLines(answers));
+  return `${lines.join("\n")}\n`;
+}
+
+function recordLines(domain: string, record: RecordDiscovery): string[] {
+  const owner = recordName(domain);
+  if (record.kind === "dns-failure")
+    return [field("record", `could not be asked for: ${record.error.message}`)];
+  const alias = record.canonicalName === owner ? [] : [field("", `an alias of ${record.canonicalName}`)];
+  const what = {
+    record: () => (record.kind === "record" ? `id ${record.id}` : ""),
+    invalid: () => (record.kind === "invalid" ? `not valid: ${record.reason}` : ""),
+    none: () => "none",
+  }[record.kind]();
+  return [field("record", `${owner} TXT: ${what} (TTL ${seconds(record.ttl)})`), ...alias];
+}
+
+function fetchLines(fetch: FetchExamination): string[] {
+  const trace = fetch.kind === "fetched" ? fetch.trace : fetch.error.trace;
+  const lines = [field("fetch", trace.url), ...traceLines(trace)];
+  if (fetch.kind === "failed") {
+    const { message, failureClass, reason } = fetch.error;
+    return [...lines, field("", `FAILED: ${message}`), field("", `${failureClass}, ${reason}`)];
+  }
+  const { mode, maxAge, mx } = fetch.policy;
+  return [
+    ...lines,
+    field("policy", `mode ${mode}, max_age ${seconds(maxAge)}`),
+    ...mx.map((pattern) => field("", `mx ${pattern}`)),
+  ];
+}
+
+function traceLines({
+  address,
+  proxy,
+  tlsVersion,
+  certificate,
+  status,
+  contentType,
+  bytes,
+  durationMs,
+}: FetchTrace): string[] {
+  const connection = [
+    proxy === undefined ? address : `through the proxy ${proxy}`,
+    tlsVersion,
+    status === undefined ? undefined : `status ${status}`,
+    contentType,
+    bytes === undefined ? undefined : `${bytes} bytes`,
+    `${Math.round(durationMs)} ms`,
+  ];
+  const lines = [field("", connection.filter((part) => part !== undefined).join(", "))];
+  if (certificate !== undefined) {
+    const { names, issuer, validTo } = certificate;
+    lines.push(field("", `certificate for ${names.join(", ") || "no name"}; by ${issuer}; until ${validTo}`));
+  }
+  return lines;
+}
+
+function mxLines(mx: MxExamination): string[] {
+  switch (mx.kind) {
+    case "failed":
+      return [field("MX", `could not be asked for: ${mx.error.message}`)];
+    case "null":
+      return [field("MX", "null MX: the domain takes no mail")];
+    case "implicit":
+      return [field("MX", "none: the domain is its own mail host"), ...mx.hosts.map(mxHostLine)];
+    case "hosts":
+      return mx.hosts.map((host, index) => mxHostLine(host, index === 0 ? 0 : index));
+  }
+}
+
+function mxHostLine({ host, preference, allowed }: MxHost, index: number): string {
+  const verdictText = {
+    true: " - allowed by the policy",
+    false: " - NOT allowed by the policy",
+    undefined: "",
+  };
+  return field(index === 0 ? "MX" : "", `${preference} ${host}${verdictText[`${allowed}`]}`);
+}
+
+function answerLines(answers: readonly MapAnswer[]): string[] {
+  return answers.flatMap(({ map, verdict, reply }) => [
+    `map ${map}: ${replyText(reply)}`,
+    `    ${consequence(verdict)}`,
+  ]);
+}
+
+function replyText(reply: Reply): string {
+  switch (reply.status) {
+    case "OK":
+      return `OK ${reply.text}`;
+    case "NOTFOUND":
+      return "NOTFOUND";
+    case "TEMP":
+      return `TEMP ${reply.reason}`;
+  }
+}
+
+const NOT_FOUND_BECAUSE: Record<NotFoundReason, string> = {
+  "no-policy": "there is no policy to apply",
+  "mode-none": "the owner has withdrawn MTA-STS (mode none)",
+  "mode-testing": "the policy is only being tested (mode testing)",
+  "dns-failure": "DNS could not be asked and nothing is cached",
+  dane: "the domain has DANE, which goes first",
+  "dane-unknown": "whether the domain has DANE could not be found out",
+};
+
+/** What Postfix will do with the answer. */
+function consequence(verdict: Verdict): string {
+  switch (verdict.kind) {
+    case "secure":
+      return "Postfix delivers only to MX hosts with a trusted certificate for one of these names, and defers otherwise.";
+    case "dane":
+      return `Postfix uses its security level ${verdict.level}.`;
+    case "not-found":
+      return `Postfix uses its own smtp_tls_security_level: ${NOT_FOUND_BECAUSE[verdict.because]}.`;
+    case "defer":
+      return "Postfix defers the mail and tries again.";
+  }
+}
+
+function field(label: string, text: string): string {
+  return `${label.padEnd(LABEL_WIDTH)}${text}`;
+}
+
+function seconds(count: number): string {
+  const units = [
+    [86_400, "d"],
+    [3_600, "h"],
+    [60, "min"],
+  ] as const;
+  const [size, name] = units.find(([unit]) => count >= unit && count % unit === 0) ?? [1, "s"];
+  return `${count / size} ${name}`;
+}

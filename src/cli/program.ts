@@ -1,0 +1,104 @@
+/** The command line: arguments to command, failure to exit status. */
+import { Command, CommanderError, Option } from "commander";
+
+import { VERSION } from "../version.ts";
+import { ExitCode } from "./exit-code.ts";
+
+const CONFIG_OPTION = new Option("-c, --config <file>", "configuration file, YAML")
+  .env("STSMAPD_CONFIG")
+  .default(undefined, "/etc/stsmapd/stsmapd.yaml, if there is one");
+
+/**
+ * Runs the command that `argv` (as in process.argv) names.
+ * Each command's code is loaded only when it is called, so that none waits for what another needs.
+ *
+ * @returns the exit status
+ */
+export async function run(argv: readonly string[]): Promise<number> {
+  let status: number = ExitCode.ok;
+  const program = new Command("stsmapd")
+    .description(
+      "Answers Postfix, over socketmap or tcp_table, with the MTA-STS policies (RFC 8461) of next hops.",
+    )
+    .version(VERSION, "-V, --version")
+    .helpCommand(false)
+    .exitOverride()
+    .showHelpAfterError("(stsmapd --help lists the commands)");
+
+  program
+    .command("serve")
+    .description("run the daemon in the foreground until SIGTERM or SIGINT")
+    .addOption(CONFIG_OPTION)
+    .addHelpText("after", SERVE_HELP)
+    .action(async (options: { config?: string }) => {
+      const { serve } = await import("./serve.ts");
+      status = await serve(options);
+    });
+
+  program
+    .command("check")
+    .description(
+      "resolve the policy of a next hop now, without the daemon or its cache, and explain every step",
+    )
+    .argument("<next-hop>", "as Postfix writes it: example.com, [mx.example.com]:587")
+    .option("--json", "print JSON")
+    .addOption(CONFIG_OPTION)
+    .addHelpText("after", CHECK_HELP)
+    .action(async (nextHop: string, options: { config?: string; json?: boolean }) => {
+      const { check } = await import("./check.ts");
+      status = await check(nextHop, options);
+    });
+
+  program
+    .command("query")
+    .description("ask the running daemon as Postfix would, and print its reply")
+    .argument("<next-hop>", "as Postfix writes it: example.com, [mx.example.com]:587")
+    .option("-m, --map <name>", "map name to ask for (socketmap)", "postfix")
+    .option(
+      "-s, --server <address>",
+      "host:port, [v6]:port or unix:/path (default: the first listener configured)",
+    )
+    .option("-p, --protocol <protocol>", "socketmap or tcp_table (default: that listener's, else socketmap)")
+    .addOption(CONFIG_OPTION)
+    .addHelpText("after", QUERY_HELP)
+    .action(
+      async (
+        nextHop: string,
+        options: { config?: string; map: string; server?: string; protocol?: string },
+      ) => {
+        const { query } = await import("./query.ts");
+        status = await query(nextHop, options);
+      },
+    );
+
+  program
+    .command("config")
+    .description("print the effective configuration: file, environment and defaults together")
+    .addOption(CONFIG_OPTION)
+    .action(async (options: { config?: string }) => {
+      const { config } = await import("./config.ts");
+      status = config(options);
+    });
+
+  try {
+    await program.parseAsync([...argv]);
+    return status;
+  } catch (error) {
+    // Commander has printed its message; help and version end here too, with status 0.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
+    const { reportFailure } = await import("./report-failure.ts");
+    return reportFailure(error);
+  }
+}
+
+const SERVE_HELP = `
+Without a configuration file it listens for socketmap on 127.0.0.1:8461. In Postfix's main.cf:
+  smtp_tls_policy_maps = socketmap:inet:127.0.0.1:8461:postfix
+
+Exit status: 0 stopped, 69 an address could not be listened on, 73 the cache could not be opened, 78 the configuration is wrong.`;
+
+const CHECK_HELP = `
+Exit status: 0 there is a policy, 1 there is none, 2 it cannot be told (DNS or the policy host failed).`;
+
+const QUERY_HELP = `
+Exit status: 0 OK, 1 not found, 2 temporary or permanent failure, 69 the daemon does not answer.`;

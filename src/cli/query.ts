@@ -1,0 +1,65 @@
+/** `stsmapd query`: asks the running daemon as Postfix would. */
+import process from "node:process";
+
+import { ConfigError, loadConfig } from "../config.ts";
+import { formatListenAddress, parseListenAddress } from "../server/address.ts";
+import type { ListenAddress } from "../server/address.ts";
+import { ExitCode } from "./exit-code.ts";
+import { ask, LookupClientError } from "./lookup-client.ts";
+import type { Question } from "./lookup-client.ts";
+
+/** A little more than the daemon's own deadline may be set to. */
+const TIMEOUT = 95_000;
+
+interface QueryOptions {
+  readonly config?: string;
+  readonly map: string;
+  readonly server?: string;
+  readonly protocol?: string;
+}
+
+const EXIT_CODES: Readonly<Record<string, number>> = {
+  OK: ExitCode.ok,
+  "200": ExitCode.ok,
+  NOTFOUND: ExitCode.noPolicy,
+  "500": ExitCode.noPolicy,
+};
+
+/** Prints the reply as the protocol words it. */
+export async function query(nextHop: string, options: QueryOptions): Promise<number> {
+  const { address, protocol } = target(options);
+  const server =
+    address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port };
+  const key = Buffer.from(nextHop, "utf8").toString("latin1");
+  try {
+    const reply = await ask({ protocol, server, map: options.map, key, timeout: TIMEOUT });
+    process.stdout.write(`${Buffer.from(reply, "latin1").toString("utf8").trimEnd()}\n`);
+    const [status = ""] = reply.split(" ", 1);
+    return EXIT_CODES[status] ?? ExitCode.unknown;
+  } catch (error) {
+    if (!(error instanceof LookupClientError)) throw error;
+    process.stderr.write(`stsmapd: ${formatListenAddress(address)} (${protocol}): ${error.message}\n`);
+    return ExitCode.unavailable;
+  }
+}
+
+function target({ config, server, protocol }: QueryOptions): {
+  address: ListenAddress;
+  protocol: Question["protocol"];
+} {
+  if (protocol !== undefined && protocol !== "socketmap" && protocol !== "tcp_table") {
+    throw new ConfigError("invalid", [`--protocol: ${protocol}: want socketmap or tcp_table`]);
+  }
+  if (server !== undefined) {
+    const address = parseListenAddress(server);
+    if (address === undefined) {
+      throw new ConfigError("invalid", [`--server: ${server}: want host:port, [v6]:port or unix:/path`]);
+    }
+    return { address, protocol: protocol ?? "socketmap" };
+  }
+  const { listen } = loadConfig({ path: config, env: process.env });
+  const listener = listen.find((candidate) => protocol === undefined || candidate.protocol === protocol);
+  if (listener === undefined)
+    throw new ConfigError("invalid", ["listen: no such listener: name one by --server"]);
+  return { address: listener.address, protocol: listener.protocol };
+}

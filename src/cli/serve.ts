@@ -1,0 +1,38 @@
+/** `stsmapd serve`: the daemon in the foreground. */
+import { once } from "node:events";
+import process from "node:process";
+
+import { loadConfig } from "../config.ts";
+import { startDaemon } from "../daemon.ts";
+import { createLogger } from "../log.ts";
+import { VERSION } from "../version.ts";
+import { ExitCode } from "./exit-code.ts";
+
+const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
+
+/** Runs until a stop signal; a second one ends the process at once. Throws what {@link startDaemon} throws. */
+export async function serve(options: { readonly config?: string }): Promise<number> {
+  const config = loadConfig({ path: options.config, env: process.env });
+  const log = createLogger(config.log);
+  const daemon = await startDaemon(config, log, process.env);
+  log.info({ version: VERSION, listen: daemon.addresses, store: config.store.path }, "ready");
+  const signal = await stopSignal();
+  log.info({ signal }, "stopping");
+  for (const name of STOP_SIGNALS) process.once(name, () => process.exit(ExitCode.software));
+  await daemon.stop();
+  log.info("stopped");
+  return ExitCode.ok;
+}
+
+async function stopSignal(): Promise<string> {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const name = await Promise.race(
+    STOP_SIGNALS.map(async (stopSignalName) => {
+      await once(process, stopSignalName, { signal });
+      return stopSignalName;
+    }),
+  );
+  controller.abort();
+  return name;
+}

@@ -1,0 +1,81 @@
+/** One function an event: the log line it makes. Domains, results and durations, never a line for a hit in memory. */
+import type { Logger } from "pino";
+
+import type { LookupEvents, Resolution, ResolutionOutcome } from "./lookup/events.ts";
+import type { ServerEvents } from "./server/listener.ts";
+import type { SetAsideReport } from "./store/open-store.ts";
+
+export function logLookupEvents(log: Logger): LookupEvents {
+  return {
+    resolved(resolution) {
+      log[levelOf(resolution)](resolutionFields(resolution), "resolved");
+    },
+    deadlinePassed(domain) {
+      log.warn({ domain }, "answered at the deadline; the resolution goes on");
+    },
+    storeFailed(operation, domain, error) {
+      log.error({ domain, operation, code: error.code, err: error }, "store failed; answering from memory");
+    },
+    failed(domain, error) {
+      log.error({ domain, err: error }, "internal error");
+    },
+  };
+}
+
+export function logServerEvents(log: Logger): ServerEvents {
+  return {
+    onViolation(error, client) {
+      log.warn(
+        { client, code: error.code, reason: error.message },
+        "client broke the protocol; disconnected",
+      );
+    },
+    onAcceptError(error) {
+      log.error({ err: error }, "a client could not be accepted");
+    },
+  };
+}
+
+export function logSetAside(log: Logger): (report: SetAsideReport) => void {
+  return (report) => {
+    log.error({ ...report }, "the cache file was damaged: set aside, what could be read was carried over");
+  };
+}
+
+/** What an administrator may have to act on is a warning; that nothing changed interests nobody. */
+function levelOf({ outcome, trigger }: Resolution): "warn" | "info" | "debug" {
+  if (outcome.kind === "dns-failure" || outcome.kind === "fetch-failure") return "warn";
+  return trigger === "recheck" && outcome.kind !== "fetched" ? "debug" : "info";
+}
+
+function resolutionFields({ domain, trigger, outcome, pin, durationMs }: Resolution): object {
+  return {
+    domain,
+    result: outcome.kind,
+    ...outcomeFields(outcome),
+    ...(pin !== undefined && { mode: pin.mode, expires: new Date(pin.expiresAt).toISOString() }),
+    trigger,
+    duration_ms: Math.round(durationMs),
+  };
+}
+
+function outcomeFields(outcome: ResolutionOutcome): object {
+  switch (outcome.kind) {
+    case "fetched":
+      return { id: outcome.pin.recordId, address: outcome.trace.address };
+    case "current":
+    case "back-off":
+      return { id: outcome.recordId };
+    case "no-record":
+      return { reason: outcome.reason };
+    case "dns-failure":
+      return { reason: outcome.error.message, code: outcome.error.code };
+    case "fetch-failure":
+      return {
+        id: outcome.recordId,
+        reason: outcome.error.message,
+        code: outcome.error.reason,
+        class: outcome.error.failureClass,
+      };
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * Remembers DANE states by the TTLs of the answers they were made of, apart from MTA-STS policies: a TLSA record that
+ * appears must take over as soon as DNS lets us see it, whatever policy is pinned.
+ */
+import { LRUCache } from "lru-cache";
+
+import type { DaneFinding } from "../policy/verdict.ts";
+import type { DaneSource, KnownDane } from "./dane-source.ts";
+
+/** Durations in milliseconds. */
+export interface DaneCacheOptions {
+  /** Domains held in memory. */
+  readonly memoryEntries: number;
+  /** Bounds on the time a state holds. */
+  readonly holdMin: number;
+  readonly holdMax: number;
+  /** How long a client that accepts what was last known waits for better. */
+  readonly patience: number;
+}
+
+/** A discovery's result and the seconds for which it holds. */
+export interface DiscoveredDane {
+  readonly finding: DaneFinding;
+  readonly ttl: number;
+}
+
+export interface DaneCacheDeps {
+  /** Never rejects. */
+  readonly discover: (domain: string) => Promise<DiscoveredDane>;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly options: DaneCacheOptions;
+}
+
+type LastKnown = "none" | "some" | "all";
+
+interface Flight {
+  readonly startedAt: number;
+  readonly result: Promise<KnownDane>;
+}
+
+export class DaneCache implements DaneSource {
+  readonly #deps: DaneCacheDeps;
+  readonly #known: LRUCache<string, KnownDane>;
+  /** Single flight; see LookupEngine for why a Map of promises is safe. */
+  readonly #flights = new Map<string, Flight>();
+
+  constructor(deps: DaneCacheDeps) {
+    this.#deps = deps;
+    this.#known = new LRUCache({ max: deps.options.memoryEntries });
+  }
+
+  find(domain: string, acceptsLastKnown: boolean): KnownDane | Promise<KnownDane> {
+    const now = this.#deps.now();
+    const known = this.#known.get(domain);
+    if (known !== undefined && now < known.until) return known;
+    const flight = this.#flights.get(domain) ?? this.#start(domain, now);
+    const lastKnown = known === undefined ? undefined : lastKnownOf(known.finding);
+    if (!acceptsLastKnown || lastKnown === undefined) return flight.result;
+    const reason = `DANE state of ${domain} unknown: DNS does not answer`;
+    const standIn: KnownDane = { finding: { kind: "unknown", reason, lastKnown }, until: 0 };
+    const patience = this.#deps.options.patience - (now - flight.startedAt);
+    return patience > 0 ? firstOf(flight.result, patience, standIn) : standIn;
+  }
+
+  #start(domain: string, startedAt: number): Flight {
+    const result = this.#discover(domain).finally(() => this.#flights.delete(domain));
+    const flight = { startedAt, result };
+    this.#flights.set(domain, flight);
+    return flight;
+  }
+
+  async #discover(domain: string): Promise<KnownDane> {
+    const { finding, ttl } = await this.#deps.discover(domain);
+    const { holdMin, holdMax } = this.#deps.options;
+    const before = this.#known.get(domain);
+    const until = this.#deps.now() + Math.min(Math.max(ttl * 1000, holdMin), holdMax);
+    const known = { finding: before === undefined ? finding : withLastKnown(finding, before.finding), until };
+    this.#known.set(domain, known);
+    return known;
+  }
+}
+
+function lastKnownOf(finding: DaneFinding): LastKnown | undefined {
+  return finding.kind === "unknown" ? finding.lastKnown : finding.kind;
+}
+
+function withLastKnown(finding: DaneFinding, before: DaneFinding): DaneFinding {
+  const lastKnown = lastKnownOf(before);
+  return finding.kind === "unknown" && lastKnown !== undefined ? { ...finding, lastKnown } : finding;
+}
+
+async function firstOf<T>(work: Promise<T>, milliseconds: number, standIn: T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<T>((resolve) => {
+    timer = setTimeout(() => resolve(standIn), milliseconds);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,22 @@
+import type { DaneFinding } from "../policy/verdict.ts";
+
+/** The DANE state of a domain, and the time (milliseconds) until which it holds. */
+export interface KnownDane {
+  readonly finding: DaneFinding;
+  readonly until: number;
+}
+
+export interface DaneSource {
+  /**
+   * Answers at once when memory holds the state, else as a promise. Never throws, never rejects.
+   *
+   * @param acceptsLastKnown the caller can use what was last known while DNS does not answer, and rather does so than wait
+   */
+  find(domain: string, acceptsLastKnown: boolean): KnownDane | Promise<KnownDane>;
+}
+
+/** Where the answer does not depend on DANE. */
+export const DANE_NOT_ASKED: KnownDane = { finding: { kind: "none" }, until: Infinity };
+
+/** DANE discovery switched off: nothing is asked, and no domain has DANE. */
+export const NO_DANE: DaneSource = { find: () => DANE_NOT_ASKED };

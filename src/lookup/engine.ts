@@ -1,0 +1,264 @@
+/**
+ * Trust on first use (RFC 8461 §3.3, §5.1): answers from memory, then from the store, and resolves when neither can.
+ *
+ * A domain is in one of three states: never heard of (the client waits for the resolution, up to the deadline), known
+ * (answered at once), or known and due (answered at once if a policy is held, and resolved in the background).
+ */
+import { LRUCache } from "lru-cache";
+
+import type { MapProfile } from "../policy/map-profile.ts";
+import { postfixReply } from "../policy/postfix-reply.ts";
+import { temporaryFailure } from "../policy/reply.ts";
+import type { Reply } from "../policy/reply.ts";
+import { needsDane, verdict } from "../policy/verdict.ts";
+import type { DaneFinding } from "../policy/verdict.ts";
+import { StoreError } from "../store/store.ts";
+import type { Entry, PolicyStore } from "../store/store.ts";
+import { DANE_NOT_ASKED } from "./dane-source.ts";
+import type { DaneSource, KnownDane } from "./dane-source.ts";
+import { DomainState } from "./domain-state.ts";
+import type { LookupEvents, ResolutionTrigger } from "./events.ts";
+import { livePin } from "./freshness.ts";
+import { resolvePolicy } from "./resolution.ts";
+import type { ResolutionDeps } from "./resolution.ts";
+
+/** Durations in milliseconds. */
+export interface EngineOptions {
+  /** Domains held in memory. */
+  readonly memoryEntries: number;
+  /** The longest a client waits. */
+  readonly deadline: number;
+  /** The longest an answer waits for its policy to reach the disk; after that it is given from memory alone. */
+  readonly commitTimeout: number;
+}
+
+export interface EngineDeps extends ResolutionDeps {
+  readonly store: PolicyStore;
+  readonly dane: DaneSource;
+  readonly events: LookupEvents;
+  readonly options: EngineOptions;
+}
+
+/** `usedAt` is kept to the minute: finer would only write more. */
+const TOUCH_INTERVAL = 60_000;
+
+const STOPPING = temporaryFailure("stsmapd is stopping, try again");
+
+/** The row could not be read, so there may be a pin that we cannot see. */
+const UNREADABLE = Symbol("unreadable");
+
+export class LookupEngine {
+  readonly #deps: EngineDeps;
+  readonly #memory: LRUCache<string, DomainState>;
+  /**
+   * Single flight: a domain is resolved once at a time, whoever asks. Safe because a flight is entered here in the same
+   * turn in which its absence was seen, and leaves in `finally`, after its result stands in memory.
+   */
+  readonly #flights = new Map<string, Promise<DomainState>>();
+  readonly #stop = new AbortController();
+
+  constructor(deps: EngineDeps) {
+    this.#deps = deps;
+    this.#memory = new LRUCache({ max: deps.options.memoryEntries });
+  }
+
+  /**
+   * The reply for `domain` under `profile`; at once where memory or the store can answer. Never throws or rejects.
+   *
+   * @param profile compared by identity: its prepared replies are found by it
+   */
+  lookup(domain: string, profile: MapProfile): Reply | Promise<Reply> {
+    try {
+      return this.#lookup(domain, profile);
+    } catch (error) {
+      return this.#failed(domain, error);
+    }
+  }
+
+  #lookup(domain: string, profile: MapProfile): Reply | Promise<Reply> {
+    const now = this.#deps.now();
+    const state = this.#memory.get(domain) ?? this.#recall(domain);
+    if (state === undefined) return this.#resolveAndAnswer(domain, profile);
+    this.#noteUse(state, now);
+    const prepared = state.prepared.get(profile);
+    if (prepared !== undefined && now < prepared.until) return prepared.reply;
+    if (!state.isAnswerable(now)) return this.#resolveAndAnswer(domain, profile);
+    if (now >= state.actionAt) void this.#resolveInBackground(domain, "recheck");
+    const answer = this.#answer(state, profile);
+    return answer instanceof Promise ? this.#withinDeadline(domain, profile, answer) : answer;
+  }
+
+  /** Renews the policy of `domain` unless memory knows that nothing is due. Never rejects. */
+  async renew(domain: string): Promise<void> {
+    const state = this.#memory.peek(domain);
+    if (state !== undefined && this.#deps.now() < state.actionAt) return;
+    await this.#resolveInBackground(domain, "renewal");
+  }
+
+  /** Drops what memory holds of `domain`, so that the store is read again: another process wrote its row. */
+  forget(domain: string): void {
+    this.#memory.delete(domain);
+    // What a running flight brings may be older than that row.
+    const again = () => this.#memory.delete(domain);
+    void this.#flights.get(domain)?.then(again, again);
+  }
+
+  /** Ends all resolutions that run. Whoever waits, or would have to wait from now on, gets TEMP. Idempotent. */
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  #recall(domain: string): DomainState | undefined {
+    const entry = this.#stored(domain);
+    if (entry === undefined || entry === UNREADABLE) return undefined;
+    const state = new DomainState(entry);
+    this.#memory.set(domain, state);
+    return state;
+  }
+
+  #stored(domain: string): Entry | typeof UNREADABLE | undefined {
+    try {
+      return this.#deps.store.get(domain);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      this.#deps.events.storeFailed("read", domain, error);
+      return UNREADABLE;
+    }
+  }
+
+  #noteUse(state: DomainState, now: number): void {
+    if (now - state.touchedAt < TOUCH_INTERVAL) return;
+    state.touchedAt = now;
+    if (state.entry.pin !== undefined) this.#deps.store.touch(state.entry.domain, now);
+  }
+
+  /** The reply from what is known; DANE may have to be asked for. */
+  #answer(state: DomainState, profile: MapProfile): Reply | Promise<Reply> {
+    if (!needsDane(state.finding(this.#deps.now()), profile))
+      return this.#prepare(state, profile, DANE_NOT_ASKED);
+    const dane = this.#deps.dane.find(state.entry.domain, profile.dane === "yield");
+    if (!(dane instanceof Promise)) return this.#prepare(state, profile, dane);
+    return dane.then((known) => this.#prepare(state, profile, known));
+  }
+
+  #prepare(state: DomainState, profile: MapProfile, dane: KnownDane): Reply {
+    const now = this.#deps.now();
+    const finding = state.finding(now);
+    const before = state.prepared.get(profile);
+    const until = Math.min(state.actionAt, dane.until);
+    // As long as the policy and what DANE says stay the same, so does the reply object: servers remember its encoding.
+    const holds = before?.dane === dane && livePin(state.entry, now) !== undefined;
+    const reply = holds
+      ? before.reply
+      : postfixReply(verdict(finding, dane.finding, profile), profile.attributes);
+    state.prepared.set(profile, { reply, until, dane });
+    return reply;
+  }
+
+  #resolveAndAnswer(domain: string, profile: MapProfile): Promise<Reply> {
+    // Such a map will want to know of DANE whatever comes: ask beside the policy, not after it.
+    if (profile.dane === "dane-only") void this.#deps.dane.find(domain, false);
+    const work = this.#resolve(domain, "query").then((state) => this.#answer(state, profile));
+    return this.#withinDeadline(domain, profile, work);
+  }
+
+  /**
+   * `work`, or what is known when the deadline has passed; `work` goes on in the background. TEMP when we stop meanwhile: a
+   * lookup cut short must not pass for "no policy".
+   */
+  async #withinDeadline(domain: string, profile: MapProfile, work: Promise<Reply>): Promise<Reply> {
+    const { events, options } = this.#deps;
+    const { signal } = this.#stop;
+    if (signal.aborted) return STOPPING;
+    const { promise: cutShort, resolve } = Promise.withResolvers<Reply>();
+    const timer = setTimeout(() => {
+      events.deadlinePassed(domain);
+      resolve(this.#lateReply(domain, profile));
+    }, options.deadline);
+    const stop = () => resolve(STOPPING);
+    signal.addEventListener("abort", stop);
+    try {
+      return await Promise.race([work, cutShort]);
+    } catch (error) {
+      return this.#failed(domain, error);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", stop);
+    }
+  }
+
+  /** A fault of our own. TEMP, for NOTFOUND would be a claim. */
+  #failed(domain: string, error: unknown): Reply {
+    this.#deps.events.failed(domain, error);
+    return temporaryFailure(`stsmapd failed on ${domain}: see its log`);
+  }
+
+  /** What can be said of `domain` without waiting further: a policy that does not come in time is none. */
+  #lateReply(domain: string, profile: MapProfile): Reply {
+    const finding = this.#memory.get(domain)?.finding(this.#deps.now()) ?? { kind: "absent" };
+    const dane = needsDane(finding, profile)
+      ? this.#deps.dane.find(domain, profile.dane === "yield")
+      : DANE_NOT_ASKED;
+    const known: DaneFinding =
+      dane instanceof Promise
+        ? { kind: "unknown", reason: `DANE state of ${domain} unknown: no answer in time` }
+        : dane.finding;
+    return postfixReply(verdict(finding, known, profile), profile.attributes);
+  }
+
+  #resolve(domain: string, trigger: ResolutionTrigger): Promise<DomainState> {
+    const running = this.#flights.get(domain);
+    if (running !== undefined) return running;
+    const flight = this.#resolveOnce(domain, trigger).finally(() => this.#flights.delete(domain));
+    this.#flights.set(domain, flight);
+    return flight;
+  }
+
+  async #resolveInBackground(domain: string, trigger: ResolutionTrigger): Promise<void> {
+    try {
+      await this.#resolve(domain, trigger);
+    } catch (error) {
+      this.#deps.events.failed(domain, error);
+    }
+  }
+
+  async #resolveOnce(domain: string, trigger: ResolutionTrigger): Promise<DomainState> {
+    const { events, now } = this.#deps;
+    const startedAt = now();
+    const known = this.#memory.get(domain)?.entry ?? this.#stored(domain);
+    const before = known === UNREADABLE ? undefined : known;
+    const { outcome, entry } = await resolvePolicy(domain, before, this.#deps, this.#stop.signal);
+    const state = new DomainState(entry, outcome.kind === "dns-failure" ? outcome.error.message : undefined);
+    const isFetched = outcome.kind === "fetched";
+    // A resolution that stopping cut short has learnt nothing that is worth remembering.
+    if (this.#stop.signal.aborted && !isFetched) return state;
+    const written = this.#write(entry);
+    // A policy is on disk before Postfix is told of it; all else may follow.
+    if (isFetched) await written;
+    // A sweep over rows that nobody asks for at the moment must not drive out those that are asked for.
+    const isWanted = trigger !== "renewal" || this.#memory.has(domain);
+    // Only a policy is remembered in place of a row that could not be read.
+    if (isWanted && (known !== UNREADABLE || isFetched)) this.#memory.set(domain, state);
+    const pin = livePin(entry, now());
+    events.resolved({ domain, trigger, outcome, entry, pin, durationMs: now() - startedAt });
+    return state;
+  }
+
+  /** Resolves when `entry` is on disk, or when it is clear that it will not be soon. Never rejects. */
+  async #write(entry: Entry): Promise<void> {
+    if (entry.pin === undefined && entry.failure === undefined) return;
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<never>((_resolve, reject) => {
+      const late = () => reject(new StoreError("busy", "the store did not write in time"));
+      timer = setTimeout(late, this.#deps.options.commitTimeout);
+    });
+    try {
+      await Promise.race([this.#deps.store.put(entry), patience]);
+    } catch (error) {
+      if (error instanceof StoreError) this.#deps.events.storeFailed("write", entry.domain, error);
+      else this.#deps.events.failed(entry.domain, error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

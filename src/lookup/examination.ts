@@ -1,0 +1,155 @@
+/** One domain looked at from all sides, with every step kept: what `stsmapd check` shows. Nothing is cached or stored. */
+import { FetchError } from "../net/policy-fetcher.ts";
+import type { FetchTrace, PolicyFetcher } from "../net/policy-fetcher.ts";
+import { DnsError } from "../net/resolver.ts";
+import type { Resolver } from "../net/resolver.ts";
+import { policyDomain } from "../policy/domain.ts";
+import type { MapProfile } from "../policy/map-profile.ts";
+import { mxPatternMatches } from "../policy/policy.ts";
+import type { Policy } from "../policy/policy.ts";
+import { postfixReply } from "../policy/postfix-reply.ts";
+import type { Reply } from "../policy/reply.ts";
+import { verdict } from "../policy/verdict.ts";
+import type { DaneFinding, PolicyFinding, Verdict } from "../policy/verdict.ts";
+import type { DaneSource } from "./dane-source.ts";
+import { discoverRecord } from "./discovery.ts";
+import type { RecordDiscovery } from "./discovery.ts";
+import type { MapProfiles } from "./maps.ts";
+
+export interface Examination {
+  /** The next hop as it was given. */
+  readonly key: string;
+  /** Undefined where the key is no domain; then nothing was asked. */
+  readonly domain: string | undefined;
+  readonly record?: RecordDiscovery;
+  /** Undefined where no record allowed a fetch. */
+  readonly fetch?: FetchExamination;
+  readonly mx?: MxExamination;
+  readonly dane?: DaneFinding;
+  /** What each map answers. */
+  readonly answers: readonly MapAnswer[];
+}
+
+export type FetchExamination =
+  | { readonly kind: "fetched"; readonly policy: Policy; readonly text: string; readonly trace: FetchTrace }
+  | { readonly kind: "failed"; readonly error: FetchError };
+
+export type MxExamination =
+  | { readonly kind: "hosts"; readonly hosts: readonly MxHost[] }
+  /** No MX records: the domain itself is its mail host (RFC 5321 §5.1). */
+  | { readonly kind: "implicit"; readonly hosts: readonly MxHost[] }
+  /** RFC 7505: the domain takes no mail. */
+  | { readonly kind: "null" }
+  | { readonly kind: "failed"; readonly error: DnsError };
+
+export interface MxHost {
+  readonly host: string;
+  readonly preference: number;
+  /** Whether the policy names it; undefined without a policy. */
+  readonly allowed: boolean | undefined;
+}
+
+export interface MapAnswer {
+  readonly map: string;
+  readonly profile: MapProfile;
+  readonly verdict: Verdict;
+  readonly reply: Reply;
+}
+
+export interface ExaminationDeps {
+  readonly resolver: Resolver;
+  readonly fetcher: PolicyFetcher;
+  readonly dane: DaneSource;
+  readonly maps: MapProfiles;
+}
+
+/** Whether the domain has a policy at this moment, or whether that cannot be told. */
+export type PolicyPresence = "policy" | "no-policy" | "unknown";
+
+/** @param key a next hop as Postfix writes it, one char per octet (latin1) */
+export async function examine(
+  key: string,
+  deps: ExaminationDeps,
+  signal?: AbortSignal,
+): Promise<Examination> {
+  const domain = policyDomain(key);
+  if (domain === undefined)
+    return { key, domain, answers: answersFor({ kind: "absent" }, { kind: "none" }, deps.maps) };
+  const [record, mxAnswer, dane] = await Promise.all([
+    discoverRecord(domain, deps.resolver, signal),
+    discoverMx(domain, deps.resolver, signal),
+    deps.dane.find(domain, false),
+  ]);
+  const fetch = record.kind === "record" ? await fetchPolicy(domain, deps.fetcher, signal) : undefined;
+  const policy = fetch?.kind === "fetched" ? fetch.policy : undefined;
+  return {
+    key,
+    domain,
+    record,
+    ...(fetch !== undefined && { fetch }),
+    mx: judgeMx(mxAnswer, policy),
+    dane: dane.finding,
+    answers: answersFor(findingOf(domain, record, fetch), dane.finding, deps.maps),
+  };
+}
+
+export function policyPresence({ record, fetch }: Examination): PolicyPresence {
+  if (record?.kind === "dns-failure" || fetch?.kind === "failed") return "unknown";
+  return fetch?.kind === "fetched" ? "policy" : "no-policy";
+}
+
+function findingOf(
+  domain: string,
+  record: RecordDiscovery,
+  fetch: FetchExamination | undefined,
+): PolicyFinding {
+  if (record.kind === "dns-failure") return { kind: "unknown", reason: record.error.message };
+  if (fetch?.kind !== "fetched") return { kind: "absent" };
+  const { mode, mx } = fetch.policy;
+  return { kind: "policy", policy: { domain, mode, mx, text: fetch.text } };
+}
+
+function answersFor(finding: PolicyFinding, dane: DaneFinding, maps: MapProfiles): MapAnswer[] {
+  return Array.from(maps, ([map, profile]) => {
+    const decided = verdict(finding, dane, profile);
+    return { map, profile, verdict: decided, reply: postfixReply(decided, profile.attributes) };
+  });
+}
+
+async function fetchPolicy(
+  domain: string,
+  fetcher: PolicyFetcher,
+  signal?: AbortSignal,
+): Promise<FetchExamination> {
+  try {
+    return { kind: "fetched", ...(await fetcher.fetch(domain, signal)) };
+  } catch (error) {
+    if (error instanceof FetchError) return { kind: "failed", error };
+    throw error;
+  }
+}
+
+async function discoverMx(domain: string, resolver: Resolver, signal?: AbortSignal): Promise<MxExamination> {
+  try {
+    const { records } = await resolver.resolve(domain, "MX", signal);
+    if (records.length === 0)
+      return { kind: "implicit", hosts: [{ host: domain, preference: 0, allowed: undefined }] };
+    if (records.every(({ exchange }) => exchange === "")) return { kind: "null" };
+    const hosts = records.map(({ exchange, preference }) => ({
+      host: exchange.toLowerCase(),
+      preference,
+      allowed: undefined,
+    }));
+    return { kind: "hosts", hosts: hosts.sort((a, b) => a.preference - b.preference) };
+  } catch (error) {
+    if (error instanceof DnsError) return { kind: "failed", error };
+    throw error;
+  }
+}
+
+/** RFC 8461 §4.1. */
+function judgeMx(mx: MxExamination, policy: Policy | undefined): MxExamination {
+  if (policy === undefined || !("hosts" in mx)) return mx;
+  const isAllowed = (host: string) => policy.mx.some((pattern) => mxPatternMatches(pattern, host));
+  return { ...mx, hosts: mx.hosts.map((mxHost) => ({ ...mxHost, allowed: isAllowed(mxHost.host) })) };
+}

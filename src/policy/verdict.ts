@@ -1,0 +1,98 @@
+/** From what is known of a domain to what one map says about it. */
+import type { MapProfile } from "./map-profile.ts";
+import type { PolicyMode } from "./policy.ts";
+
+/** What is known of a domain's MTA-STS policy at this moment. */
+export type PolicyFinding =
+  | { readonly kind: "policy"; readonly policy: AppliedPolicy }
+  /** There is no policy to be had: none published, none valid, none that could be fetched. */
+  | { readonly kind: "absent" }
+  /** DNS could not be asked and nothing is cached. */
+  | { readonly kind: "unknown"; readonly reason: string };
+
+/** An unexpired policy with the domain it belongs to. */
+export interface AppliedPolicy {
+  readonly domain: string;
+  readonly mode: PolicyMode;
+  readonly mx: readonly string[];
+  /** The file as served. */
+  readonly text: string;
+}
+
+/** What is known of the DANE state of a domain's MX hosts (RFC 7672). */
+export type DaneFinding =
+  /** No MX host has usable TLSA records, or DANE is not looked for. */
+  | { readonly kind: "none" }
+  /** Some MX hosts have usable TLSA records, or the MX set itself is insecure. */
+  | { readonly kind: "some" }
+  /** Every usable MX host of a secure MX set has them. */
+  | { readonly kind: "all" }
+  | {
+      readonly kind: "unknown";
+      readonly reason: string;
+      /** What was known before DNS failed. */
+      readonly lastKnown?: "none" | "some" | "all";
+    };
+
+export type Verdict =
+  | { readonly kind: "secure"; readonly policy: AppliedPolicy }
+  | { readonly kind: "dane"; readonly level: "dane" | "dane-only" }
+  | { readonly kind: "not-found"; readonly because: NotFoundReason }
+  | { readonly kind: "defer"; readonly reason: string };
+
+export type NotFoundReason =
+  | "no-policy"
+  | "mode-none"
+  | "mode-testing"
+  | "dns-failure"
+  | "dane"
+  | "dane-unknown";
+
+/**
+ * Whether the map's answer depends on DANE at all. With `yield` it does only where MTA-STS would be enforced, so that all
+ * other domains cost no MX and TLSA queries.
+ */
+export function needsDane(finding: PolicyFinding, profile: MapProfile): boolean {
+  if (profile.dane === "ignore") return false;
+  return profile.dane === "dane-only" || wouldEnforce(finding, profile);
+}
+
+/**
+ * RFC 8461 §2: MTA-STS never overrides a failing DANE validation, so DANE decides first, and a state that is unknown is not
+ * taken for "no DANE". With `yield`, what was last known stands in while DNS cannot be asked, so that an outage of DNS does
+ * not lift the enforcement of a cached policy; `dane-only` promises more and defers.
+ */
+export function verdict(finding: PolicyFinding, dane: DaneFinding, profile: MapProfile): Verdict {
+  if (needsDane(finding, profile)) {
+    const byDane = profile.dane === "yield" ? yieldToDane(dane) : answerDane(dane);
+    if (byDane !== undefined) return byDane;
+  }
+  switch (finding.kind) {
+    case "policy":
+      if (wouldEnforce(finding, profile)) return { kind: "secure", policy: finding.policy };
+      return { kind: "not-found", because: finding.policy.mode === "none" ? "mode-none" : "mode-testing" };
+    case "absent":
+      return { kind: "not-found", because: "no-policy" };
+    case "unknown":
+      if (profile.dnsFailure === "defer") return { kind: "defer", reason: finding.reason };
+      return { kind: "not-found", because: "dns-failure" };
+  }
+}
+
+function yieldToDane(dane: DaneFinding): Verdict | undefined {
+  const state = dane.kind === "unknown" ? dane.lastKnown : dane.kind;
+  if (state === "none") return undefined;
+  return { kind: "not-found", because: state === undefined ? "dane-unknown" : "dane" };
+}
+
+function answerDane(dane: DaneFinding): Verdict | undefined {
+  if (dane.kind === "none") return undefined;
+  if (dane.kind === "unknown") return { kind: "defer", reason: dane.reason };
+  return { kind: "dane", level: dane.kind === "all" ? "dane-only" : "dane" };
+}
+
+function wouldEnforce(finding: PolicyFinding, profile: MapProfile): boolean {
+  if (finding.kind !== "policy") return false;
+  const { mode } = finding.policy;
+  return mode === "enforce" || (mode === "testing" && profile.testing === "enforce");
+}

@@ -1,9 +1,10 @@
-/** Constructs what reaches out: DNS, policy hosts, DANE. The daemon and `check` share it. */
+/** Constructs what reaches out: DNS, DANE discovery, policy hosts. The daemon and `check` share it. */
 import type { Config } from "./config.ts";
-import { NO_DANE } from "./lookup/dane-source.ts";
-import type { DaneSource } from "./lookup/dane-source.ts";
+import { checkValidation, trustsAd } from "./net/ad-trust.ts";
+import type { Validation } from "./net/ad-trust.ts";
+import type { DaneFinding } from "./net/dane-finding.ts";
+import { discoverDane } from "./net/dane.ts";
 import { DnsClient } from "./net/dns-client.ts";
-import type { DnsServerAddress } from "./net/dns-transport.ts";
 import { HttpsPolicyFetcher } from "./net/https-policy-fetcher.ts";
 import type { PolicyFetcher } from "./net/policy-fetcher.ts";
 import { proxySelector } from "./net/proxy.ts";
@@ -15,33 +16,68 @@ import { USER_AGENT } from "./version.ts";
 export interface Network {
   readonly resolver: Resolver;
   readonly fetcher: PolicyFetcher;
-  readonly dane: DaneSource;
-  /** The name servers in force at this moment. */
-  readonly nameServers: () => readonly DnsServerAddress[];
+  /** Whether DANE is looked for and the AD bit of the name servers in force may be trusted. */
+  readonly trustsAd: () => boolean;
+  /** The facts of a domain's DANE state. Never rejects. */
+  readonly discoverDane: (domain: string, mayValidate: boolean) => Promise<DaneFinding>;
+  /** Asks for the configured signed name. Never rejects. */
+  readonly testValidation: () => Promise<Validation>;
 }
 
 /**
  * @param env for https_proxy and no_proxy
+ * @param signal ends DANE discoveries and self-tests
  * @throws {ProxyError | TrustedRootsError} when proxy URL or CA file cannot be used
  */
-export function createNetwork({ dns, fetch }: Config, env: NodeJS.ProcessEnv): Network {
+export function createNetwork(
+  { dns, dane, fetch }: Config,
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Network {
   const resolvConf = new ResolvConfFile();
-  const nameServers = dns.servers.length > 0 ? () => dns.servers : () => resolvConf.current().servers;
-  const resolver = new DnsClient({ servers: nameServers, timeoutMs: dns.timeout, attempts: dns.attempts });
-  const proxySetting =
-    fetch.proxy.kind === "url" ? fetch.proxy.url : fetch.proxy.kind === "none" ? "none" : undefined;
-  const fetcher = new HttpsPolicyFetcher({
+  const hasOwnServers = dns.servers.length > 0;
+  const servers = hasOwnServers ? () => dns.servers : () => resolvConf.current().servers;
+  const resolver = new DnsClient({ servers, timeoutMs: dns.timeout, attempts: dns.attempts });
+  const isAdTrusted = () => {
+    const isDeclared = !hasOwnServers && resolvConf.current().trustAd;
+    return dane.enabled && trustsAd(dns.trustAd, servers(), isDeclared);
+  };
+  return {
+    resolver,
+    fetcher: createFetcher(fetch, resolver, env),
+    trustsAd: isAdTrusted,
+    discoverDane: (domain, mayValidate) => {
+      const { maxHosts, parallel } = dane;
+      return discoverDane(domain, {
+        resolver,
+        trustAd: mayValidate && isAdTrusted(),
+        signal,
+        maxHosts,
+        parallel,
+      });
+    },
+    testValidation: () =>
+      checkValidation(resolver, { name: dane.selfTestName, type: dane.selfTestType, signal }),
+  };
+}
+
+function createFetcher(fetch: Config["fetch"], resolver: Resolver, env: NodeJS.ProcessEnv): PolicyFetcher {
+  const proxySetting = {
+    url: fetch.proxy.kind === "url" ? fetch.proxy.url : undefined,
+    none: "none",
+    environment: undefined,
+  };
+  return new HttpsPolicyFetcher({
     resolver,
     userAgent: USER_AGENT,
     timeoutMs: fetch.timeout,
     maxBytes: fetch.maxSize,
     concurrency: fetch.concurrency,
     perAddress: fetch.perAddress,
-    proxyFor: proxySelector(proxySetting, env),
+    proxyFor: proxySelector(proxySetting[fetch.proxy.kind], env),
     allowAddresses: fetch.allowAddresses,
     extraRoots: fetch.caFile === undefined ? [] : readRootsFile(fetch.caFile),
     port: fetch.port,
     now: () => performance.now(),
   });
-  return { resolver, fetcher, dane: NO_DANE, nameServers };
 }

@@ -1,7 +1,7 @@
 /** What a policy fetch is asked, gives, and how it fails. The implementation over undici is in https-policy-fetcher.ts. */
 import type { Policy } from "../policy/policy.ts";
 
-/** What was seen of the policy host, as far as the fetch got; `check` and TLSRPT show it. */
+/** What was seen of the policy host, as far as the fetch got, failed or not; `check` and TLSRPT show it. */
 export interface FetchTrace {
   readonly url: string;
   /** The address connected to, or of the proxy; undefined before a connection stood. */
@@ -22,7 +22,7 @@ export interface FetchTrace {
   readonly contentType?: string;
   /** Octets of the body read. */
   readonly bytes?: number;
-  /** Milliseconds from the start to the end or failure. */
+  /** Milliseconds from the start to the end or failure, without the wait for a free slot. */
   readonly durationMs: number;
 }
 

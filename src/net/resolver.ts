@@ -1,6 +1,6 @@
 /** What the rest of the daemon may ask of DNS, and what it gets: an answer, or an error. Never one for the other. */
 
-/** One MX record. An empty `exchange` is the root: the null MX of RFC 7505. */
+/** One MX record; `exchange` in lower case. An empty one is the root: the null MX of RFC 7505. */
 export interface MxRecord {
   readonly preference: number;
   readonly exchange: string;
@@ -77,7 +77,7 @@ export class DnsError extends Error {
 
 export interface Resolver {
   /**
-   * Asks for `type` at `name` (A-labels, without the final dot).
+   * Asks for `type` at `name` (A-labels, without the final dot; `.` is the root).
    * Throws {@link DnsError} and nothing else.
    */
   resolve<T extends RecordType>(name: string, type: T, signal?: AbortSignal): Promise<DnsAnswer<T>>;

@@ -1,0 +1,67 @@
+/** The certificate authorities that policy hosts are verified against. */
+import { X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { getCACertificates } from "node:tls";
+import { errorText } from "./fetch-failure.ts";
+
+/**
+ * A file of roots that cannot be used: the administrator must mend the file or the configuration.
+ * - `unreadable`: the file cannot be read.
+ * - `no-certificate`: there is none in it, or one that is damaged.
+ */
+export type TrustedRootsErrorCode = "unreadable" | "no-certificate";
+
+export class TrustedRootsError extends Error {
+  override readonly name = "TrustedRootsError";
+  readonly code: TrustedRootsErrorCode;
+
+  constructor(code: TrustedRootsErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+const PEM_CERTIFICATE =
+  /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[^-]+-----END (?:TRUSTED )?CERTIFICATE-----/g;
+
+/**
+ * The certificates of a PEM file, one string each. Text between them is ignored.
+ * Throws {@link TrustedRootsError}.
+ */
+export function readRootsFile(path: string): string[] {
+  let text: string;
+  try {
+    text = readFileSync(path, "latin1");
+  } catch (cause) {
+    throw new TrustedRootsError(
+      "unreadable",
+      `cannot read the trusted roots in ${path}: ${errorText(cause)}`,
+      { cause },
+    );
+  }
+  const certificates = text.match(PEM_CERTIFICATE) ?? [];
+  if (certificates.length === 0)
+    throw new TrustedRootsError("no-certificate", `no PEM certificate in ${path}`);
+  for (const [index, certificate] of certificates.entries()) {
+    try {
+      // eslint-disable-next-line no-new
+      new X509Certificate(certificate);
+    } catch (cause) {
+      throw new TrustedRootsError("no-certificate", `certificate ${index + 1} in ${path} is damaged`, {
+        cause,
+      });
+    }
+  }
+  return certificates;
+}
+
+/**
+ * The system's roots, or Node's bundled ones where the system has none, with those of NODE_EXTRA_CA_CERTS.
+ * Takes tens of milliseconds: for the first fetch, not for start-up.
+ */
+export function systemRoots(): string[] {
+  const system = getCACertificates("system");
+  const roots = system.length > 0 ? system : getCACertificates("bundled");
+  // The system's folder often holds each certificate under several names.
+  return [...new Set([...roots, ...getCACertificates("extra")])];
+}

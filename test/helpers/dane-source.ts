@@ -1,0 +1,34 @@
+/** A DANE source that says what the test says. */
+import type { DaneSource, KnownDane } from "../../src/lookup/dane-source.ts";
+import type { DaneState } from "../../src/policy/verdict.ts";
+
+/** Says `state` at once, always. */
+export function fixedDane(state: DaneState, until = Infinity): DaneSource {
+  const known = { state, until };
+  return { find: () => known };
+}
+
+export interface ControlledDaneSource extends DaneSource {
+  /** Resolves when it was asked for the first time. */
+  readonly asked: Promise<void>;
+  /** Answers all who asked, and all who will, at once. */
+  answer(state: DaneState): void;
+}
+
+/** Says nothing until it is told to. */
+export function startDaneSource(): ControlledDaneSource {
+  const asked = Promise.withResolvers<void>();
+  const told = Promise.withResolvers<KnownDane>();
+  let known: KnownDane | undefined;
+  return {
+    asked: asked.promise,
+    find() {
+      asked.resolve();
+      return known ?? told.promise;
+    },
+    answer(state) {
+      known = { state, until: Infinity };
+      told.resolve(known);
+    },
+  };
+}

@@ -1,0 +1,175 @@
+import { createServer } from "node:net";
+import { afterAll, describe, expect, it } from "vitest";
+import type { FetchFailureReason } from "../../src/net/policy-fetcher.ts";
+import { proxySelector } from "../../src/net/proxy.ts";
+import { createCa } from "../helpers/certificates.ts";
+import { startHttpProxy } from "../helpers/http-proxy.ts";
+import { startPolicyHost } from "../helpers/policy-host.ts";
+import { type Addresses, failureOf, resolverOf, testFetcher } from "../helpers/test-fetcher.ts";
+
+const POLICY = "version: STSv1\nmode: none\nmax_age: 604800\n";
+
+const ca = createCa();
+const hosts = await startPolicyHost({ ca });
+const { port } = hosts;
+hosts.serve("example.com", POLICY);
+afterAll(() => hosts.stop());
+
+const hasIpv6 = await new Promise<boolean>((resolve) => {
+  const probe = createServer();
+  probe.on("error", () => resolve(false));
+  probe.listen(0, "::1", () => probe.close(() => resolve(true)));
+});
+
+describe("the policy host's addresses", () => {
+  it.each<[FetchFailureReason, Addresses, string]>([
+    ["dns-error", { A: "servfail", AAAA: "timeout" }, "addresses cannot be looked up: "],
+    [
+      "dns-error",
+      { A: [], AAAA: "timeout" },
+      "addresses cannot be looked up: AAAA of mta-sts.example.com: timeout",
+    ],
+    ["no-address", {}, "has no address in DNS"],
+    [
+      "address-refused",
+      { A: ["10.0.0.1"], AAAA: ["fe80::1"] },
+      "no globally routable address, only fe80::1, 10.0.0.1",
+    ],
+    ["address-refused", { A: ["169.254.169.254"] }, "no globally routable address, only 169.254.169.254"],
+    ["address-refused", { AAAA: ["::ffff:127.0.0.1", "64:ff9b::7f00:1"] }, "no globally routable address"],
+  ])("end in %s for %j", async (reason, addresses, message) => {
+    const failure = await failureOf(
+      testFetcher({ ca, port, resolver: resolverOf(addresses) }).fetch("example.com"),
+    );
+    expect(failure.reason).toBe(reason);
+    expect(failure.failureClass).toBe("sts-policy-fetch-error");
+    expect(failure.message).toContain(`policy host mta-sts.example.com: `);
+    expect(failure.message).toContain(message);
+    expect(failure.trace.address).toBeUndefined();
+  });
+
+  it.each<[string, Addresses]>([
+    ["one type cannot be looked up", { A: ["127.0.0.1"], AAAA: "servfail" }],
+    ["some are refused", { A: ["10.0.0.1", "127.0.0.1", "169.254.169.254"], AAAA: ["fd00::1"] }],
+    ["the first refuse the connection", { A: ["127.0.0.2", "127.0.0.3", "127.0.0.1"] }],
+  ])("are enough when %s", async (_title, addresses) => {
+    const { trace } = await testFetcher({ ca, port, resolver: resolverOf(addresses) }).fetch("example.com");
+    expect(trace.address).toBe("127.0.0.1");
+  });
+
+  it("are all named when none answers", async () => {
+    const resolver = resolverOf({ A: ["127.0.0.2", "127.0.0.3"] });
+    const failure = await failureOf(testFetcher({ ca, port, resolver }).fetch("example.com"));
+    expect(failure.reason).toBe("connect-failed");
+    expect(failure.message).toContain(
+      `no connection to port ${port} of 127.0.0.2: connection refused; 127.0.0.3: connection refused`,
+    );
+  });
+
+  it.runIf(hasIpv6)("are tried IPv6 first, then IPv4", async () => {
+    const resolver = resolverOf({ A: ["127.0.0.1"], AAAA: ["::1"] });
+    expect((await testFetcher({ ca, port, resolver }).fetch("example.com")).trace.address).toBe("127.0.0.1");
+    await using six = await startPolicyHost({ ca, address: "::1", port });
+    six.serve("example.com", POLICY);
+    expect((await testFetcher({ ca, port, resolver }).fetch("example.com")).trace.address).toBe("::1");
+  });
+
+  it("are asked at most so often at once as configured", async () => {
+    let now = 0;
+    let most = 0;
+    hosts.respond("busy.example", {
+      body: (response) => {
+        now += 1;
+        most = Math.max(most, now);
+        setTimeout(() => {
+          now -= 1;
+          response.setHeader("content-type", "text/plain").end(POLICY);
+        }, 20);
+      },
+    });
+    const fetcher = testFetcher({ ca, port, perAddress: 3 });
+    await Promise.all(Array.from({ length: 12 }, () => fetcher.fetch("busy.example")));
+    expect(most).toBe(3);
+  });
+});
+
+describe("a proxy", () => {
+  const noDns = resolverOf({ A: "timeout", AAAA: "timeout" });
+  const through = (url: string) =>
+    testFetcher({ ca, port, resolver: noDns, allowAddresses: [], proxyFor: proxySelector(url, {}) });
+
+  it("resolves the name itself, and sees neither our headers nor the policy", async () => {
+    await using proxy = await startHttpProxy({ target: hosts });
+    const { trace } = await through(`http://127.0.0.1:${proxy.port}`).fetch("example.com");
+    expect(proxy.asked).toEqual([`mta-sts.example.com:${port}`]);
+    expect(proxy.lastHeaders()?.["user-agent"]).toBeUndefined();
+    expect(trace).toMatchObject({
+      proxy: `http://127.0.0.1:${proxy.port}`,
+      address: "127.0.0.1",
+      status: 200,
+    });
+  });
+
+  it("may ask for credentials, which no error shows", async () => {
+    await using proxy = await startHttpProxy({ target: hosts, credentials: "user:p@ss:word" });
+    const good = `http://user:p%40ss%3Aword@127.0.0.1:${proxy.port}`;
+    expect((await through(good).fetch("example.com")).policy.mode).toBe("none");
+    const failure = await failureOf(
+      through(`http://user:secret@127.0.0.1:${proxy.port}`).fetch("example.com"),
+    );
+    expect(failure.reason).toBe("proxy-failed");
+    expect(failure.message).toBe(
+      `policy host mta-sts.example.com through http://127.0.0.1:${proxy.port}: the proxy refused the tunnel with status 407`,
+    );
+    expect(JSON.stringify(failure.trace)).not.toContain("secret");
+  });
+
+  it("may speak TLS, and must then be who it says", async () => {
+    const certificate = ca.issue({ names: ["127.0.0.1"] });
+    await using proxy = await startHttpProxy({ target: hosts, certificate });
+    expect((await through(`https://127.0.0.1:${proxy.port}`).fetch("example.com")).trace.tlsVersion).toBe(
+      "TLSv1.3",
+    );
+    await using impostor = await startHttpProxy({
+      target: hosts,
+      certificate: ca.issue({ names: ["127.0.0.9"] }),
+    });
+    const failure = await failureOf(through(`https://127.0.0.1:${impostor.port}`).fetch("example.com"));
+    expect([failure.reason, failure.failureClass]).toEqual(["proxy-failed", "sts-policy-fetch-error"]);
+    expect(impostor.asked).toEqual([]);
+  });
+
+  it("cannot make a bad certificate good", async () => {
+    hosts.certificate("ill.example", { names: ["mta-sts.ill.example"], selfSigned: true });
+    await using proxy = await startHttpProxy({ target: hosts });
+    const failure = await failureOf(through(`http://127.0.0.1:${proxy.port}`).fetch("ill.example"));
+    expect(failure.reason).toBe("certificate-self-signed");
+  });
+
+  it("that refuses, breaks off or is not there is proxy-failed", async () => {
+    await using refusing = await startHttpProxy({ target: hosts, refuse: 502 });
+    const refused = await failureOf(through(`http://127.0.0.1:${refusing.port}`).fetch("example.com"));
+    expect([refused.reason, refused.trace.address]).toEqual(["proxy-failed", "127.0.0.1"]);
+    await using silent = await startHttpProxy({ target: hosts });
+    await silent.stop();
+    expect((await failureOf(through(`http://127.0.0.1:${silent.port}`).fetch("example.com"))).reason).toBe(
+      "proxy-failed",
+    );
+  });
+
+  it("that never answers is ended by the deadline", async () => {
+    const mute = createServer((socket) => socket.resume().on("error", () => {}));
+    await new Promise<void>((resolve) => {
+      mute.listen(0, "127.0.0.1", resolve);
+    });
+    const address = mute.address();
+    const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
+    const fetcher = testFetcher({ ca, port, timeoutMs: 200, proxyFor: proxySelector(url, {}) });
+    const failure = await failureOf(fetcher.fetch("example.com"));
+    expect(failure.reason).toBe("timeout");
+    expect(failure.message).toContain("was connecting");
+    await new Promise((resolve) => {
+      mute.close(resolve);
+    });
+  });
+});

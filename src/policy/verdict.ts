@@ -20,19 +20,22 @@ export interface AppliedPolicy {
 }
 
 /** What is known of the DANE state of a domain's MX hosts (RFC 7672). */
-export type DaneFinding =
-  /** No MX host has usable TLSA records, or DANE is not looked for. */
-  | { readonly kind: "none" }
-  /** Some MX hosts have usable TLSA records, or the MX set itself is insecure. */
-  | { readonly kind: "some" }
-  /** Every usable MX host of a secure MX set has them. */
-  | { readonly kind: "all" }
+export type DaneState =
+  | { readonly kind: KnownDaneKind }
   | {
       readonly kind: "unknown";
       readonly reason: string;
       /** What was known before DNS failed. */
-      readonly lastKnown?: "none" | "some" | "all";
+      readonly lastKnown?: KnownDaneKind;
     };
+
+/**
+ * - `none`: no MX host has usable TLSA records, or DANE is not looked for.
+ * - `some`: the MX set is secure, and some of its hosts have them.
+ * - `all`: the MX set is secure, and every usable host has them.
+ * - `insecure-mx`: hosts have them, but whoever forges the MX set chose these hosts.
+ */
+export type KnownDaneKind = "none" | "some" | "all" | "insecure-mx";
 
 export type Verdict =
   | { readonly kind: "secure"; readonly policy: AppliedPolicy }
@@ -61,10 +64,14 @@ export function needsDane(finding: PolicyFinding, profile: MapProfile): boolean 
  * RFC 8461 §2: MTA-STS never overrides a failing DANE validation, so DANE decides first, and a state that is unknown is not
  * taken for "no DANE". With `yield`, what was last known stands in while DNS cannot be asked, so that an outage of DNS does
  * not lift the enforcement of a cached policy; `dane-only` promises more and defers.
+ *
+ * DANE under an insecure MX set never puts an enforce policy aside: whoever forges the set could name a host of their own
+ * with TLSA records of their own, and so switch off just what the policy is there for.
  */
-export function verdict(finding: PolicyFinding, dane: DaneFinding, profile: MapProfile): Verdict {
+export function verdict(finding: PolicyFinding, dane: DaneState, profile: MapProfile): Verdict {
   if (needsDane(finding, profile)) {
-    const byDane = profile.dane === "yield" ? yieldToDane(dane) : answerDane(dane);
+    const byDane =
+      profile.dane === "yield" ? yieldToDane(dane) : answerDane(dane, wouldEnforce(finding, profile));
     if (byDane !== undefined) return byDane;
   }
   switch (finding.kind) {
@@ -79,16 +86,25 @@ export function verdict(finding: PolicyFinding, dane: DaneFinding, profile: MapP
   }
 }
 
-function yieldToDane(dane: DaneFinding): Verdict | undefined {
-  const state = dane.kind === "unknown" ? dane.lastKnown : dane.kind;
-  if (state === "none") return undefined;
-  return { kind: "not-found", because: state === undefined ? "dane-unknown" : "dane" };
+function yieldToDane(dane: DaneState): Verdict | undefined {
+  const kind = dane.kind === "unknown" ? dane.lastKnown : dane.kind;
+  if (kind === "none" || kind === "insecure-mx") return undefined;
+  return { kind: "not-found", because: kind === undefined ? "dane-unknown" : "dane" };
 }
 
-function answerDane(dane: DaneFinding): Verdict | undefined {
-  if (dane.kind === "none") return undefined;
-  if (dane.kind === "unknown") return { kind: "defer", reason: dane.reason };
-  return { kind: "dane", level: dane.kind === "all" ? "dane-only" : "dane" };
+function answerDane(dane: DaneState, enforces: boolean): Verdict | undefined {
+  switch (dane.kind) {
+    case "none":
+      return undefined;
+    case "insecure-mx":
+      return enforces ? undefined : { kind: "dane", level: "dane" };
+    case "some":
+      return { kind: "dane", level: "dane" };
+    case "all":
+      return { kind: "dane", level: "dane-only" };
+    case "unknown":
+      return { kind: "defer", reason: dane.reason };
+  }
 }
 
 function wouldEnforce(finding: PolicyFinding, profile: MapProfile): boolean {

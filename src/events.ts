@@ -1,7 +1,8 @@
 /** One function an event: the log line it makes. Domains, results and durations, never a line for a hit in memory. */
-import type { Logger } from "pino";
-
+import type { Logger } from "./log.ts";
 import type { LookupEvents, Resolution, ResolutionOutcome } from "./lookup/events.ts";
+import type { Override } from "./policy/override.ts";
+import type { Validation } from "./net/ad-trust.ts";
 import type { ServerEvents } from "./server/listener.ts";
 import type { SetAsideReport } from "./store/open-store.ts";
 
@@ -39,6 +40,29 @@ export function logServerEvents(log: Logger): ServerEvents {
 export function logSetAside(log: Logger): (report: SetAsideReport) => void {
   return (report) => {
     log.error({ ...report }, "the cache file was damaged: set aside, what could be read was carried over");
+  };
+}
+
+export function logExpiredOverride(log: Logger): (override: Override) => void {
+  return ({ domain, until, comment }) => {
+    const ended = new Date(until ?? 0).toISOString();
+    log.warn({ domain, until: ended, comment }, "override has run out and is no longer applied");
+  };
+}
+
+export function logValidation(log: Logger, name: string): (validation: Validation) => void {
+  return (validation) => {
+    switch (validation.state) {
+      case "validating":
+        return log.info({ name }, "the resolver validates DNSSEC; DANE is looked for");
+      case "not-validating":
+        return log.warn({ name }, "the resolver does not validate DNSSEC; DANE is not looked for");
+      case "unknown":
+        return log.warn(
+          { name, reason: validation.error.message },
+          "whether the resolver validates DNSSEC is unknown",
+        );
+    }
   };
 }
 

@@ -11,8 +11,12 @@ import type { FetchTrace } from "../net/policy-fetcher.ts";
 import { recordName } from "../policy/record.ts";
 import type { Reply } from "../policy/reply.ts";
 import type { NotFoundReason, Verdict } from "../policy/verdict.ts";
+import { daneLines } from "./dane-report.ts";
 
 const LABEL_WIDTH = 10;
+
+const CACHE_NOTE =
+  "This did not look into the cache: a daemon that saw a policy before applies that one until it expires.";
 
 export function renderExamination({ key, domain, record, fetch, mx, dane, answers }: Examination): string {
   const shownKey = Buffer.from(key, "latin1").toString("utf8");
@@ -26,10 +30,10 @@ export function renderExamination({ key, domain, record, fetch, mx, dane, answer
     if (record !== undefined) lines.push(...recordLines(domain, record));
     if (fetch !== undefined) lines.push(...fetchLines(fetch));
     if (mx !== undefined) lines.push(...mxLines(mx));
-    if (dane !== undefined)
-      lines.push(field("DANE", dane.kind === "unknown" ? `unknown: ${dane.reason}` : dane.kind));
+    if (dane !== undefined) lines.push(...labelled("DANE", daneLines(dane)));
   }
   lines.push("", ...answerLines(answers));
+  if (domain !== undefined && fetch?.kind !== "fetched") lines.push("", CACHE_NOTE);
   return `${lines.join("\n")}\n`;
 }
 
@@ -94,26 +98,28 @@ function mxLines(mx: MxExamination): string[] {
     case "null":
       return [field("MX", "null MX: the domain takes no mail")];
     case "implicit":
-      return [field("MX", "none: the domain is its own mail host"), ...mx.hosts.map(mxHostLine)];
+      return labelled("MX", ["none: the domain is its own mail host", ...mx.hosts.map(mxHostText)]);
     case "hosts":
-      return mx.hosts.map((host, index) => mxHostLine(host, index === 0 ? 0 : index));
+      return labelled("MX", mx.hosts.map(mxHostText));
   }
 }
 
-function mxHostLine({ host, preference, allowed }: MxHost, index: number): string {
-  const verdictText = {
-    true: " - allowed by the policy",
-    false: " - NOT allowed by the policy",
-    undefined: "",
-  };
-  return field(index === 0 ? "MX" : "", `${preference} ${host}${verdictText[`${allowed}`]}`);
+const ALLOWED = { true: " - allowed by the policy", false: " - NOT allowed by the policy", undefined: "" };
+
+function mxHostText({ host, preference, allowed }: MxHost): string {
+  return `${preference} ${host}${ALLOWED[`${allowed}`]}`;
 }
 
+/** Maps that answer the same stand together. */
 function answerLines(answers: readonly MapAnswer[]): string[] {
-  return answers.flatMap(({ map, verdict, reply }) => [
-    `map ${map}: ${replyText(reply)}`,
-    `    ${consequence(verdict)}`,
-  ]);
+  const groups = Map.groupBy(
+    answers,
+    ({ verdict, reply }) => `${replyText(reply)}\n    ${consequence(verdict)}`,
+  );
+  return Array.from(groups, ([text, group]) => {
+    const maps = group.map(({ map }) => map).join(", ");
+    return `${group.length === 1 ? "map" : "maps"} ${maps}: ${text}`;
+  });
 }
 
 function replyText(reply: Reply): string {
@@ -131,7 +137,7 @@ const NOT_FOUND_BECAUSE: Record<NotFoundReason, string> = {
   "no-policy": "there is no policy to apply",
   "mode-none": "the owner has withdrawn MTA-STS (mode none)",
   "mode-testing": "the policy is only being tested (mode testing)",
-  "dns-failure": "DNS could not be asked and nothing is cached",
+  "dns-failure": "DNS could not be asked",
   dane: "the domain has DANE, which goes first",
   "dane-unknown": "whether the domain has DANE could not be found out",
 };
@@ -148,6 +154,10 @@ function consequence(verdict: Verdict): string {
     case "defer":
       return "Postfix defers the mail and tries again.";
   }
+}
+
+function labelled(label: string, texts: readonly string[]): string[] {
+  return texts.map((text, index) => field(index === 0 ? label : "", text));
 }
 
 function field(label: string, text: string): string {

@@ -21,10 +21,14 @@ export async function check(
   options: { readonly config?: string; readonly json?: boolean },
 ): Promise<number> {
   const config = loadConfig({ path: options.config, env: process.env });
-  const network = createNetwork(config, process.env);
+  const network = createNetwork(config, process.env, new AbortController().signal);
   const maps = new Map(Object.entries(config.maps));
   const key = Buffer.from(nextHop, "utf8").toString("latin1");
-  const examination = await examine(key, { ...network, maps });
+  const examination = await examine(key, {
+    ...network,
+    maps,
+    discoverDane: (domain) => network.discoverDane(domain, true),
+  });
   process.stdout.write(
     options.json === true
       ? `${JSON.stringify(examinationToJson(examination), undefined, 2)}\n`

@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import type { NetConnectOpts } from "node:net";
 
 import { encodeNetstring, NetstringParser } from "../server/netstring.ts";
+import { ProtocolError } from "../server/request-parser.ts";
 import { LineParser, percentDecode, percentEncode } from "../server/tcp-table.ts";
 
 export interface Question {
@@ -66,12 +67,19 @@ export async function ask({ protocol, server, map, key, timeout }: Question): Pr
     throw new LookupClientError("closed", "the connection was closed without a reply");
   } catch (error) {
     if (error instanceof LookupClientError) throw error;
-    const { message } = error instanceof Error ? error : new Error(String(error));
-    throw new LookupClientError(isConnected ? "malformed" : "unreachable", message, { cause: error });
+    if (error instanceof ProtocolError)
+      throw new LookupClientError("malformed", error.message, { cause: error });
+    throw new LookupClientError(isConnected ? "closed" : "unreachable", reasonOf(error), { cause: error });
   } finally {
     clearTimeout(timer);
     socket.destroy();
   }
+}
+
+/** Node gives the failure of a name with several addresses no message of its own. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join("; ");
+  return error instanceof Error ? error.message : String(error);
 }
 
 function decodeLine(line: string): RawReply {

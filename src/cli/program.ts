@@ -1,8 +1,11 @@
 /** The command line: arguments to command, failure to exit status. */
-import { Command, CommanderError, Option } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 
+import { parseListenAddress } from "../server/address.ts";
+import type { ListenAddress } from "../server/address.ts";
 import { VERSION } from "../version.ts";
 import { ExitCode } from "./exit-code.ts";
+import type { Question } from "./lookup-client.ts";
 
 const CONFIG_OPTION = new Option("-c, --config <file>", "configuration file, YAML")
   .env("STSMAPD_CONFIG")
@@ -57,14 +60,20 @@ export async function run(argv: readonly string[]): Promise<number> {
     .option(
       "-s, --server <address>",
       "host:port, [v6]:port or unix:/path (default: the first listener configured)",
+      parseServer,
     )
-    .option("-p, --protocol <protocol>", "socketmap or tcp_table (default: that listener's, else socketmap)")
+    .addOption(
+      new Option("-p, --protocol <protocol>", "default: that listener's, else socketmap").choices([
+        "socketmap",
+        "tcp_table",
+      ]),
+    )
     .addOption(CONFIG_OPTION)
     .addHelpText("after", QUERY_HELP)
     .action(
       async (
         nextHop: string,
-        options: { config?: string; map: string; server?: string; protocol?: string },
+        options: { config?: string; map: string; server?: ListenAddress; protocol?: Question["protocol"] },
       ) => {
         const { query } = await import("./query.ts");
         status = await query(nextHop, options);
@@ -89,6 +98,12 @@ export async function run(argv: readonly string[]): Promise<number> {
     const { reportFailure } = await import("./report-failure.ts");
     return reportFailure(error);
   }
+}
+
+function parseServer(text: string): ListenAddress {
+  const address = parseListenAddress(text);
+  if (address === undefined) throw new InvalidArgumentError("Want host:port, [v6]:port or unix:/path.");
+  return address;
 }
 
 const SERVE_HELP = `

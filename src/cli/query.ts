@@ -2,7 +2,7 @@
 import process from "node:process";
 
 import { ConfigError, loadConfig } from "../config.ts";
-import { formatListenAddress, parseListenAddress } from "../server/address.ts";
+import { formatListenAddress } from "../server/address.ts";
 import type { ListenAddress } from "../server/address.ts";
 import { ExitCode } from "./exit-code.ts";
 import { ask, LookupClientError } from "./lookup-client.ts";
@@ -14,8 +14,8 @@ const TIMEOUT = 95_000;
 interface QueryOptions {
   readonly config?: string;
   readonly map: string;
-  readonly server?: string;
-  readonly protocol?: string;
+  readonly server?: ListenAddress;
+  readonly protocol?: Question["protocol"];
 }
 
 const EXIT_CODES: Readonly<Record<string, number>> = {
@@ -47,16 +47,7 @@ function target({ config, server, protocol }: QueryOptions): {
   address: ListenAddress;
   protocol: Question["protocol"];
 } {
-  if (protocol !== undefined && protocol !== "socketmap" && protocol !== "tcp_table") {
-    throw new ConfigError("invalid", [`--protocol: ${protocol}: want socketmap or tcp_table`]);
-  }
-  if (server !== undefined) {
-    const address = parseListenAddress(server);
-    if (address === undefined) {
-      throw new ConfigError("invalid", [`--server: ${server}: want host:port, [v6]:port or unix:/path`]);
-    }
-    return { address, protocol: protocol ?? "socketmap" };
-  }
+  if (server !== undefined) return { address: server, protocol: protocol ?? "socketmap" };
   const { listen } = loadConfig({ path: config, env: process.env });
   const listener = listen.find((candidate) => protocol === undefined || candidate.protocol === protocol);
   if (listener === undefined)

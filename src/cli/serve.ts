@@ -2,9 +2,11 @@
 import { once } from "node:events";
 import process from "node:process";
 
-import { loadConfig } from "../config.ts";
+import { ConfigError, loadConfig } from "../config.ts";
 import { startDaemon } from "../daemon.ts";
+import type { Daemon } from "../daemon.ts";
 import { createLogger } from "../log.ts";
+import type { Logger } from "../log.ts";
 import { VERSION } from "../version.ts";
 import { ExitCode } from "./exit-code.ts";
 
@@ -16,12 +18,24 @@ export async function serve(options: { readonly config?: string }): Promise<numb
   const log = createLogger(config.log);
   const daemon = await startDaemon(config, log, process.env);
   log.info({ version: VERSION, listen: daemon.addresses, store: config.store.path }, "ready");
+  process.on("SIGHUP", () => reload(daemon, options, log));
   const signal = await stopSignal();
   log.info({ signal }, "stopping");
   for (const name of STOP_SIGNALS) process.once(name, () => process.exit(ExitCode.software));
   await daemon.stop();
   log.info("stopped");
   return ExitCode.ok;
+}
+
+/** A configuration that is wrong changes nothing. */
+function reload(daemon: Daemon, options: { readonly config?: string }, log: Logger): void {
+  try {
+    const needRestart = daemon.reload(loadConfig({ path: options.config, env: process.env }));
+    log.info({ need_restart: needRestart }, "configuration read again");
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    log.error({ problems: error.problems }, "configuration is wrong; the one in force stays");
+  }
 }
 
 async function stopSignal(): Promise<string> {

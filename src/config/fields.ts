@@ -1,5 +1,6 @@
 /** The kinds of value a key may have. Each reads what YAML gives and writes it back in the file's own vocabulary. */
 import * as z from "zod/mini";
+import { isHostName } from "../policy/domain.ts";
 import { BadValue, quote } from "./bad-value.ts";
 import { formatDuration, formatSize, parseDuration, parseSize } from "./units.ts";
 
@@ -52,6 +53,11 @@ export function integer(range: Range): Field<number> {
   return field(read, (value) => value);
 }
 
+export const truth: Field<boolean> = field(readTruth, (value) => value);
+
+/** A domain name in A-labels, or `.` for the root. */
+export const dnsName: Field<string> = field(readDnsName, String);
+
 /** A part of a whole, from 0 to 1. */
 export const fraction: Field<number> = field(readFraction, (value) => value);
 
@@ -94,6 +100,17 @@ function within(value: number, { min, max }: Range, write: (value: number) => st
 function readFraction(value: unknown): number {
   if (typeof value === "number" && value >= 0 && value <= 1) return value;
   throw new BadValue(`${quote(value)} is no fraction (0 to 1)`);
+}
+
+function readTruth(value: unknown): boolean {
+  if (typeof value === "boolean") return value;
+  throw new BadValue(`${quote(value)} is neither true nor false`);
+}
+
+function readDnsName(value: unknown): string {
+  if (typeof value === "string" && (value === "." || isHostName(value.toLowerCase())))
+    return value.toLowerCase();
+  throw new BadValue(`${quote(value)} is no domain name (for example . or example.com)`);
 }
 
 function readPath(value: unknown): string {

@@ -3,9 +3,11 @@
  * A new key is a line in an interface, a line in the schema below it, and one in stsmapd.example.yaml.
  * In the file keys are written in snake_case.
  */
+import type { Override } from "../policy/override.ts";
 import type { MapProfile } from "../policy/map-profile.ts";
 import { type HostPort, addressRange, nameServer } from "./address.ts";
 import {
+  dnsName,
   duration,
   filePath,
   fraction,
@@ -14,10 +16,12 @@ import {
   oneOf,
   pathOrNull,
   size,
+  truth,
   withDefault,
 } from "./fields.ts";
 import { type Listener, listen } from "./listen.ts";
 import { maps } from "./maps.ts";
+import { overrides } from "./overrides.ts";
 import { type Proxy, proxyField } from "./proxy.ts";
 import { type Breach, type Rule, section } from "./section.ts";
 
@@ -63,6 +67,41 @@ const dns = section<DnsConfig>({
   attempts: withDefault(integer({ min: 1, max: 10 }), 3),
   trustAd: withDefault(oneOf(["auto", "always", "never"]), "auto"),
 });
+
+interface DaneConfig {
+  /** Whether DANE is looked for at all. */
+  readonly enabled: boolean;
+  /** MX hosts of a domain that are looked at, the most preferred first. */
+  readonly maxHosts: number;
+  /** Of these, how many at once. */
+  readonly parallel: number;
+  /** Milliseconds: the TTL of the answers, held between these two, says how long a state holds. */
+  readonly holdMin: number;
+  readonly holdMax: number;
+  /** Milliseconds that a client waits while DNS does not answer and something is known from before. */
+  readonly patience: number;
+  /** A signed name: a resolver that validates must answer for it with the AD bit. */
+  readonly selfTestName: string;
+  readonly selfTestType: "SOA" | "DNSKEY";
+  /** Milliseconds between two self-tests. */
+  readonly selfTestInterval: number;
+}
+
+const dane = section<DaneConfig>(
+  {
+    enabled: withDefault(truth, true),
+    maxHosts: withDefault(integer({ min: 1, max: 100 }), 20),
+    parallel: withDefault(integer({ min: 1, max: 100 }), 4),
+    holdMin: withDefault(duration({ min: "1ms", max: "1h" }), "10s"),
+    holdMax: withDefault(duration({ min: "1ms", max: "30d" }), "1d"),
+    patience: withDefault(duration({ min: "0s", max: "90s" }), "1s"),
+    selfTestName: withDefault(dnsName, "."),
+    selfTestType: withDefault(oneOf(["SOA", "DNSKEY"]), "SOA"),
+    selfTestInterval: withDefault(duration({ min: "1s", max: "30d" }), "1h"),
+  },
+  ({ holdMin = 0, holdMax = Infinity }) =>
+    holdMin > holdMax ? { key: "holdMin", message: "above hold_max (at most hold_max)" } : undefined,
+);
 
 interface FetchConfig {
   /** Milliseconds of a whole fetch. */
@@ -158,13 +197,19 @@ export interface Config {
   readonly maps: Readonly<Record<string, MapProfile>>;
   readonly store: StoreConfig;
   readonly lookup: LookupConfig;
+  /** The administrator's own word on single domains. */
+  readonly overrides: readonly Override[];
   readonly dns: DnsConfig;
+  readonly dane: DaneConfig;
   readonly fetch: FetchConfig;
   readonly freshness: FreshnessConfig;
   readonly log: LogConfig;
 }
 
-export const schema = section<Config>({ listen, maps, store, lookup, dns, fetch, freshness, log }, knownMaps);
+export const schema = section<Config>(
+  { listen, maps, store, lookup, overrides, dns, dane, fetch, freshness, log },
+  knownMaps,
+);
 
 function knownMaps(values: Partial<Config>): Breach<Config> | undefined {
   const { listen: listeners = [], maps: profiles } = values;

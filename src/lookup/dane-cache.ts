@@ -4,7 +4,7 @@
  */
 import { LRUCache } from "lru-cache";
 
-import type { DaneFinding } from "../policy/verdict.ts";
+import type { DaneState, KnownDaneKind } from "../policy/verdict.ts";
 import type { DaneSource, KnownDane } from "./dane-source.ts";
 
 /** Durations in milliseconds. */
@@ -20,7 +20,7 @@ export interface DaneCacheOptions {
 
 /** A discovery's result and the seconds for which it holds. */
 export interface DiscoveredDane {
-  readonly finding: DaneFinding;
+  readonly state: DaneState;
   readonly ttl: number;
 }
 
@@ -31,8 +31,6 @@ export interface DaneCacheDeps {
   readonly now: () => number;
   readonly options: DaneCacheOptions;
 }
-
-type LastKnown = "none" | "some" | "all";
 
 interface Flight {
   readonly startedAt: number;
@@ -55,10 +53,10 @@ export class DaneCache implements DaneSource {
     const known = this.#known.get(domain);
     if (known !== undefined && now < known.until) return known;
     const flight = this.#flights.get(domain) ?? this.#start(domain, now);
-    const lastKnown = known === undefined ? undefined : lastKnownOf(known.finding);
+    const lastKnown = known === undefined ? undefined : lastKnownOf(known.state);
     if (!acceptsLastKnown || lastKnown === undefined) return flight.result;
     const reason = `DANE state of ${domain} unknown: DNS does not answer`;
-    const standIn: KnownDane = { finding: { kind: "unknown", reason, lastKnown }, until: 0 };
+    const standIn: KnownDane = { state: { kind: "unknown", reason, lastKnown }, until: 0 };
     const patience = this.#deps.options.patience - (now - flight.startedAt);
     return patience > 0 ? firstOf(flight.result, patience, standIn) : standIn;
   }
@@ -71,23 +69,23 @@ export class DaneCache implements DaneSource {
   }
 
   async #discover(domain: string): Promise<KnownDane> {
-    const { finding, ttl } = await this.#deps.discover(domain);
+    const { state, ttl } = await this.#deps.discover(domain);
     const { holdMin, holdMax } = this.#deps.options;
     const before = this.#known.get(domain);
     const until = this.#deps.now() + Math.min(Math.max(ttl * 1000, holdMin), holdMax);
-    const known = { finding: before === undefined ? finding : withLastKnown(finding, before.finding), until };
+    const known = { state: before === undefined ? state : withLastKnown(state, before.state), until };
     this.#known.set(domain, known);
     return known;
   }
 }
 
-function lastKnownOf(finding: DaneFinding): LastKnown | undefined {
-  return finding.kind === "unknown" ? finding.lastKnown : finding.kind;
+function lastKnownOf(state: DaneState): KnownDaneKind | undefined {
+  return state.kind === "unknown" ? state.lastKnown : state.kind;
 }
 
-function withLastKnown(finding: DaneFinding, before: DaneFinding): DaneFinding {
+function withLastKnown(state: DaneState, before: DaneState): DaneState {
   const lastKnown = lastKnownOf(before);
-  return finding.kind === "unknown" && lastKnown !== undefined ? { ...finding, lastKnown } : finding;
+  return state.kind === "unknown" && lastKnown !== undefined ? { ...state, lastKnown } : state;
 }
 
 async function firstOf<T>(work: Promise<T>, milliseconds: number, standIn: T): Promise<T> {

@@ -1,8 +1,9 @@
-import type { DaneFinding } from "../policy/verdict.ts";
+import type { DaneFinding } from "../net/dane-finding.ts";
+import type { DaneState } from "../policy/verdict.ts";
 
 /** The DANE state of a domain, and the time (milliseconds) until which it holds. */
 export interface KnownDane {
-  readonly finding: DaneFinding;
+  readonly state: DaneState;
   readonly until: number;
 }
 
@@ -16,7 +17,13 @@ export interface DaneSource {
 }
 
 /** Where the answer does not depend on DANE. */
-export const DANE_NOT_ASKED: KnownDane = { finding: { kind: "none" }, until: Infinity };
+export const DANE_NOT_ASKED: KnownDane = { state: { kind: "none" }, until: Infinity };
 
 /** DANE discovery switched off: nothing is asked, and no domain has DANE. */
 export const NO_DANE: DaneSource = { find: () => DANE_NOT_ASKED };
+
+/** What the facts of a domain mean for the verdict. */
+export function daneState({ summary, mx }: DaneFinding): DaneState {
+  if (summary.state === "unknown") return { kind: "unknown", reason: summary.reason };
+  return { kind: summary.state === "some" && !mx.secure ? "insecure-mx" : summary.state };
+}

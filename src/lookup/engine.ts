@@ -11,7 +11,7 @@ import { postfixReply } from "../policy/postfix-reply.ts";
 import { temporaryFailure } from "../policy/reply.ts";
 import type { Reply } from "../policy/reply.ts";
 import { needsDane, verdict } from "../policy/verdict.ts";
-import type { DaneFinding } from "../policy/verdict.ts";
+import type { DaneState } from "../policy/verdict.ts";
 import { StoreError } from "../store/store.ts";
 import type { Entry, PolicyStore } from "../store/store.ts";
 import { DANE_NOT_ASKED } from "./dane-source.ts";
@@ -150,7 +150,7 @@ export class LookupEngine {
     const holds = before?.dane === dane && livePin(state.entry, now) !== undefined;
     const reply = holds
       ? before.reply
-      : postfixReply(verdict(finding, dane.finding, profile), profile.attributes);
+      : postfixReply(verdict(finding, dane.state, profile), profile.attributes);
     state.prepared.set(profile, { reply, until, dane });
     return reply;
   }
@@ -169,16 +169,16 @@ export class LookupEngine {
   async #withinDeadline(domain: string, profile: MapProfile, work: Promise<Reply>): Promise<Reply> {
     const { events, options } = this.#deps;
     const { signal } = this.#stop;
-    if (signal.aborted) return STOPPING;
     const { promise: cutShort, resolve } = Promise.withResolvers<Reply>();
     const timer = setTimeout(() => {
       events.deadlinePassed(domain);
       resolve(this.#lateReply(domain, profile));
     }, options.deadline);
     const stop = () => resolve(STOPPING);
-    signal.addEventListener("abort", stop);
+    if (signal.aborted) stop();
+    else signal.addEventListener("abort", stop);
     try {
-      return await Promise.race([work, cutShort]);
+      return await Promise.race([cutShort, work]);
     } catch (error) {
       return this.#failed(domain, error);
     } finally {
@@ -199,10 +199,10 @@ export class LookupEngine {
     const dane = needsDane(finding, profile)
       ? this.#deps.dane.find(domain, profile.dane === "yield")
       : DANE_NOT_ASKED;
-    const known: DaneFinding =
+    const known: DaneState =
       dane instanceof Promise
         ? { kind: "unknown", reason: `DANE state of ${domain} unknown: no answer in time` }
-        : dane.finding;
+        : dane.state;
     return postfixReply(verdict(finding, known, profile), profile.attributes);
   }
 

@@ -1,4 +1,5 @@
 /** One domain looked at from all sides, with every step kept: what `stsmapd check` shows. Nothing is cached or stored. */
+import type { DaneFinding } from "../net/dane-finding.ts";
 import { FetchError } from "../net/policy-fetcher.ts";
 import type { FetchTrace, PolicyFetcher } from "../net/policy-fetcher.ts";
 import { DnsError } from "../net/resolver.ts";
@@ -10,8 +11,8 @@ import type { Policy } from "../policy/policy.ts";
 import { postfixReply } from "../policy/postfix-reply.ts";
 import type { Reply } from "../policy/reply.ts";
 import { verdict } from "../policy/verdict.ts";
-import type { DaneFinding, PolicyFinding, Verdict } from "../policy/verdict.ts";
-import type { DaneSource } from "./dane-source.ts";
+import type { DaneState, PolicyFinding, Verdict } from "../policy/verdict.ts";
+import { daneState } from "./dane-source.ts";
 import { discoverRecord } from "./discovery.ts";
 import type { RecordDiscovery } from "./discovery.ts";
 import type { MapProfiles } from "./maps.ts";
@@ -59,7 +60,8 @@ export interface MapAnswer {
 export interface ExaminationDeps {
   readonly resolver: Resolver;
   readonly fetcher: PolicyFetcher;
-  readonly dane: DaneSource;
+  /** Never rejects. */
+  readonly discoverDane: (domain: string) => Promise<DaneFinding>;
   readonly maps: MapProfiles;
 }
 
@@ -78,7 +80,7 @@ export async function examine(
   const [record, mxAnswer, dane] = await Promise.all([
     discoverRecord(domain, deps.resolver, signal),
     discoverMx(domain, deps.resolver, signal),
-    deps.dane.find(domain, false),
+    deps.discoverDane(domain),
   ]);
   const fetch = record.kind === "record" ? await fetchPolicy(domain, deps.fetcher, signal) : undefined;
   const policy = fetch?.kind === "fetched" ? fetch.policy : undefined;
@@ -88,8 +90,8 @@ export async function examine(
     record,
     ...(fetch !== undefined && { fetch }),
     mx: judgeMx(mxAnswer, policy),
-    dane: dane.finding,
-    answers: answersFor(findingOf(domain, record, fetch), dane.finding, deps.maps),
+    dane,
+    answers: answersFor(findingOf(domain, record, fetch), daneState(dane), deps.maps),
   };
 }
 
@@ -109,7 +111,7 @@ function findingOf(
   return { kind: "policy", policy: { domain, mode, mx, text: fetch.text } };
 }
 
-function answersFor(finding: PolicyFinding, dane: DaneFinding, maps: MapProfiles): MapAnswer[] {
+function answersFor(finding: PolicyFinding, dane: DaneState, maps: MapProfiles): MapAnswer[] {
   return Array.from(maps, ([map, profile]) => {
     const decided = verdict(finding, dane, profile);
     return { map, profile, verdict: decided, reply: postfixReply(decided, profile.attributes) };

@@ -1,9 +1,12 @@
 /** From Postfix's question, a map name and a next hop, to the engine's. */
 import { policyDomain } from "../policy/domain.ts";
 import type { MapProfile } from "../policy/map-profile.ts";
+import { overrideReply } from "../policy/override.ts";
 import { NOT_FOUND } from "../policy/reply.ts";
+import type { Reply } from "../policy/reply.ts";
 import type { LookupEngine } from "./engine.ts";
 import type { LookupService } from "./lookup-service.ts";
+import type { Overrides } from "./overrides.ts";
 
 /** The profile of a map name that is not configured. */
 export const DEFAULT_MAP = "postfix";
@@ -11,18 +14,44 @@ export const DEFAULT_MAP = "postfix";
 /** Profiles by map name; {@link DEFAULT_MAP} is always among them. */
 export type MapProfiles = ReadonlyMap<string, MapProfile>;
 
-export function profileOf(maps: MapProfiles, name: string): MapProfile {
+/** What the administrator decides, and may change while the daemon runs. */
+export interface LookupRules {
+  readonly maps: MapProfiles;
+  readonly overrides: Overrides;
+}
+
+export class MapLookup implements LookupService {
+  readonly #engine: LookupEngine;
+  readonly #now: () => number;
+  #rules: LookupRules;
+
+  /** @param now milliseconds since 1970 */
+  constructor(engine: LookupEngine, rules: LookupRules, now: () => number) {
+    this.#engine = engine;
+    this.#rules = rules;
+    this.#now = now;
+  }
+
+  /** The rules from the next question on. */
+  use(rules: LookupRules): void {
+    this.#rules = rules;
+  }
+
+  /** What is no domain is NOTFOUND at once and costs no DNS; an override goes before cache and DANE. */
+  lookup(map: string, key: string): Reply | Promise<Reply> {
+    const domain = policyDomain(key);
+    if (domain === undefined) return NOT_FOUND;
+    const profile = profileOf(this.#rules.maps, map);
+    const override = this.#rules.overrides.find(domain, this.#now());
+    if (override === undefined) return this.#engine.lookup(domain, profile);
+    // Such a policy is followed as if it were in mode testing, so that it is there when the override ends.
+    if (override.action.kind === "testing") void this.#engine.lookup(domain, profile);
+    return overrideReply(override, domain, profile);
+  }
+}
+
+function profileOf(maps: MapProfiles, name: string): MapProfile {
   const profile = maps.get(name) ?? maps.get(DEFAULT_MAP);
   if (profile === undefined) throw new TypeError(`no profile for the map ${DEFAULT_MAP}`);
   return profile;
-}
-
-/** Answers for all maps. What is no domain is NOTFOUND at once and costs no DNS. */
-export function createLookupService(engine: LookupEngine, maps: MapProfiles): LookupService {
-  return {
-    lookup(map, key) {
-      const domain = policyDomain(key);
-      return domain === undefined ? NOT_FOUND : engine.lookup(domain, profileOf(maps, map));
-    },
-  };
 }

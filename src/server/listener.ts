@@ -1,0 +1,146 @@
+/** Sockets that accept lookup clients: TCP, unix, or one inherited from a supervisor. */
+import { once } from "node:events";
+import { createServer, type Server, type Socket } from "node:net";
+import { formatListenAddress, parseListenAddress } from "./address.ts";
+import { Connection } from "./connection.ts";
+import { listenError, ListenError } from "./listen-error.ts";
+import type { Protocol } from "./protocol.ts";
+import type { ProtocolError } from "./request-parser.ts";
+import { listenOnUnixSocket } from "./unix-socket.ts";
+
+/** Connections the kernel may hold for us; it caps this at net.core.somaxconn. Postfix may start hundreds of smtp(8) at once. */
+const BACKLOG = 4_096;
+
+const DEFAULT_MODE = 0o660;
+
+export type ListenOptions =
+  | {
+      /** `host:port`, `[v6]:port` or `unix:/path`. */
+      readonly address: string;
+      /** Permission bits of a unix socket; 0660 if undefined. */
+      readonly mode?: number | undefined;
+      /** User name or number a unix socket is given to. */
+      readonly owner?: string | undefined;
+      /** Group name or number a unix socket is given to. */
+      readonly group?: string | undefined;
+    }
+  | {
+      /** A bound stream socket handed down by a supervisor; its file, if it has one, is not ours to remove. */
+      readonly fd: number;
+    };
+
+/** What happens at a server that an operator may want to know. */
+export interface ServerEvents {
+  /** A client broke the framing and is being disconnected. `client` is its IP address, or "" on a unix socket. */
+  onViolation(error: ProtocolError, client: string): void;
+  /** A client could not be accepted, mostly for want of descriptors. Connections go on, and so does accepting. */
+  onAcceptError(error: Error): void;
+}
+
+/**
+ * Starts a server that speaks `protocol`. Throws {@link ListenError}.
+ * `[::]` takes IPv6 only, so that it and `0.0.0.0` can be given side by side.
+ */
+export async function listen(
+  options: ListenOptions,
+  protocol: Protocol,
+  events: ServerEvents,
+): Promise<LookupServer> {
+  const connections = new Set<Connection>();
+  const onViolation = (error: ProtocolError, socket: Socket) =>
+    events.onViolation(error, socket.remoteAddress ?? "");
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket: Socket) => {
+    const connection = new Connection(socket, protocol, onViolation);
+    connections.add(connection);
+    socket.on("close", () => connections.delete(connection));
+  });
+  const wanted = "fd" in options ? `fd:${options.fd}` : options.address;
+  try {
+    const started = await start(server, options);
+    server.on("error", (error) => events.onAcceptError(error));
+    return new LookupServer(server, started, connections);
+  } catch (error) {
+    server.close();
+    throw listenError(wanted, error);
+  }
+}
+
+interface Started {
+  /** As {@link ListenOptions} writes it, with the port that was chosen for 0; `fd:3` for an inherited one. */
+  readonly address: string;
+  readonly release: () => Promise<void>;
+}
+
+async function nothingToRelease(): Promise<void> {}
+
+async function start(server: Server, options: ListenOptions): Promise<Started> {
+  if ("fd" in options) {
+    server.listen({ fd: options.fd, backlog: BACKLOG });
+    await once(server, "listening").catch((cause: unknown) => {
+      const advice = "the descriptor is no bound stream socket; mend what should hand it down";
+      throw new ListenError("bad-descriptor", `fd:${options.fd}`, advice, { cause });
+    });
+    return { address: `fd:${options.fd}`, release: nothingToRelease };
+  }
+  const wanted = parseListenAddress(options.address);
+  if (wanted === undefined)
+    throw new ListenError("bad-address", options.address, "want host:port, [v6]:port or unix:/path");
+  if (wanted.kind === "unix") {
+    const { mode = DEFAULT_MODE, owner, group } = options;
+    const remove = await listenOnUnixSocket(server, wanted.path, { mode, owner, group }, BACKLOG);
+    return { address: options.address, release: remove };
+  }
+  server.listen({ host: wanted.host, port: wanted.port, ipv6Only: true, backlog: BACKLOG });
+  await once(server, "listening");
+  const bound = server.address();
+  if (bound === null || typeof bound === "string") throw new TypeError("a TCP server without a port");
+  return { address: formatListenAddress({ ...wanted, port: bound.port }), release: nothingToRelease };
+}
+
+/** A running server. */
+export class LookupServer {
+  /** Where it listens, written as in {@link ListenOptions}, with the port that was chosen for 0; `fd:3` for an inherited one. */
+  readonly address: string;
+  readonly #server: Server;
+  readonly #connections: ReadonlySet<Connection>;
+  readonly #release: () => Promise<void>;
+  /** Resolves when we accept nobody any more and all connections are gone. */
+  #closed: Promise<void> | undefined;
+
+  constructor(server: Server, started: Started, connections: ReadonlySet<Connection>) {
+    this.#server = server;
+    this.address = started.address;
+    this.#release = started.release;
+    this.#connections = connections;
+  }
+
+  /** Clients connected now. */
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Accepts nobody any more and removes the unix socket; connections go on. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closed !== undefined) return;
+    this.#closed = new Promise((resolve) => {
+      this.#server.close(() => resolve());
+    });
+    await this.#release();
+  }
+
+  /**
+   * Ends all connections: those that await nothing at once, the others after their replies, what is left when `signal`
+   * fires without. Resolves when all are gone. Accepts nobody any more. Idempotent.
+   */
+  async drain(signal: AbortSignal): Promise<void> {
+    await this.close();
+    const destroyAll = () => {
+      for (const connection of this.#connections) connection.destroy();
+    };
+    signal.addEventListener("abort", destroyAll);
+    for (const connection of this.#connections) connection.finish();
+    if (signal.aborted) destroyAll();
+    await this.#closed;
+    signal.removeEventListener("abort", destroyAll);
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * What the parsers of both protocols share: octets in, cut anywhere, whole requests out. Pure: no socket, no clock.
+ * A request is a latin1 string, one char per octet.
+ */
+
+/**
+ * - `bad-length`: a netstring's length is missing, has a leading zero, or holds something that is no digit.
+ * - `no-comma`: a netstring's content is not followed by a comma.
+ * - `too-long`: the request is longer than the protocol's limit.
+ */
+export type ProtocolErrorCode = "bad-length" | "no-comma" | "too-long";
+
+/** The client broke the framing. Close its connection; nobody else is concerned. */
+export class ProtocolError extends Error {
+  override readonly name = "ProtocolError";
+  readonly code: ProtocolErrorCode;
+
+  constructor(code: ProtocolErrorCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
+
+export abstract class RequestParser {
+  /** Bytes a request may have. */
+  protected readonly limit: number;
+  /** What is not taken yet begins at `start`. */
+  protected octets: Buffer = NOTHING;
+  protected start = 0;
+  #dead = false;
+
+  constructor(limit: number) {
+    this.limit = limit;
+  }
+
+  /**
+   * Takes the next octets. A chunk is kept, not copied, until its requests are taken; of an unfinished request no more
+   * than the limit and the few octets of its framing are kept.
+   */
+  push(chunk: Buffer): void {
+    if (this.#dead) return;
+    this.octets =
+      this.start === this.octets.length ? chunk : Buffer.concat([this.octets.subarray(this.start), chunk]);
+    this.start = 0;
+  }
+
+  /**
+   * The next whole request, or undefined until more octets come. Throws {@link ProtocolError} as soon as the stream
+   * cannot be followed any more; from then on the parser is dead: it takes nothing and returns undefined.
+   */
+  abstract next(): string | undefined;
+
+  /** For `next`: there is no whole request. Lets go of a chunk whose requests are all taken. */
+  protected wait(): undefined {
+    if (this.start === this.octets.length) this.#forget();
+  }
+
+  /** For `next`: the stream cannot be followed any more. */
+  protected fail(code: ProtocolErrorCode, message: string): never {
+    this.#dead = true;
+    this.#forget();
+    throw new ProtocolError(code, message);
+  }
+
+  #forget(): void {
+    this.octets = NOTHING;
+    this.start = 0;
+  }
+}

@@ -1,0 +1,122 @@
+/** A policy is on disk before Postfix is told of it, and a store that fails stops no answer. */
+import { expect, it } from "vitest";
+import { MINUTE } from "../helpers/clock.ts";
+import { secure, startWorld } from "../helpers/world.ts";
+import { StoreError, type Entry, type PolicyStore } from "../../src/store/store.ts";
+import { failing, type Failing } from "../store/failing-store.ts";
+
+const D = "d.example";
+
+/** A store whose `put` waits until it is let go. */
+function holding(inner: PolicyStore): { store: PolicyStore; held: Promise<Entry>; letGo: () => void } {
+  const arrived = Promise.withResolvers<Entry>();
+  const gate = Promise.withResolvers<void>();
+  const put = inner.put.bind(inner);
+  inner.put = async (entry) => {
+    arrived.resolve(entry);
+    await gate.promise;
+    return put(entry);
+  };
+  return { store: inner, held: arrived.promise, letGo: gate.resolve };
+}
+
+it("a reply waits for its policy to be written", async () => {
+  let hold: ReturnType<typeof holding> | undefined;
+  await using world = await startWorld({ wrapStore: (inner) => (hold = holding(inner)).store });
+  world.publish(D);
+  let isTold = false;
+  const reply = world.ask(D).finally(() => (isTold = true));
+  expect((await hold!.held).pin?.recordId).toBe("1");
+  expect(world.askNow(D), "nobody else is told either").toBeUndefined();
+  await new Promise(setImmediate);
+  expect(isTold).toBe(false);
+  hold!.letGo();
+  expect(await reply).toBe(secure(D));
+  expect(world.store.get(D)?.pin?.recordId).toBe("1");
+});
+
+it("a new id is told of when it is written, the old one meanwhile", async () => {
+  let hold: ReturnType<typeof holding> | undefined;
+  await using world = await startWorld();
+  world.publish(D);
+  await world.ask(D);
+  hold = holding(world.store);
+  world.publish(D, { id: "2", mx: ["new.example"] });
+  world.clock.advance(5 * MINUTE);
+  const resolved = world.nextResolution(D);
+  world.askNow(D);
+  await hold.held;
+  expect(world.askNow(D)).toBe(secure(D));
+  hold.letGo();
+  await resolved;
+  expect(world.askNow(D)).toBe(secure(D, "new.example"));
+});
+
+it("a write that hangs is waited for no longer than the commit time-out", async () => {
+  await using world = await startWorld({
+    engine: { commitTimeout: 20 },
+    wrapStore: (inner) => holding(inner).store,
+  });
+  world.publish(D);
+  expect(await world.ask(D)).toBe(secure(D));
+  expect(world.events.storeFailures).toEqual([`write ${D}: busy`]);
+});
+
+it("a write that fails is reported, answered from memory, and made up for at the next check", async () => {
+  let plan: Failing | undefined;
+  await using world = await startWorld({ wrapStore: (inner) => (plan = failing(inner)).store });
+  world.publish(D);
+  plan!.fail("put", "full");
+  expect(await world.ask(D)).toBe(secure(D));
+  expect(world.askNow(D)).toBe(secure(D));
+  expect(world.events.storeFailures).toEqual([`write ${D}: full`]);
+  expect(world.store.get(D)).toBeUndefined();
+  world.clock.advance(5 * MINUTE);
+  await world.recheck(D);
+  expect(world.store.get(D)?.pin?.recordId).toBe("1");
+});
+
+it("a row that cannot be read is not taken for one that is not there", async () => {
+  let plan: Failing | undefined;
+  await using world = await startWorld({
+    engine: { memoryEntries: 1 },
+    wrapStore: (inner) => (plan = failing(inner)).store,
+  });
+  world.publish(D);
+  await world.ask(D);
+  await world.ask("other.example");
+  world.withdrawRecord(D);
+  plan!.fail("get", "busy", 1, 2);
+  await world.ask(D);
+  expect(world.events.storeFailures).toEqual([`read ${D}: busy`, `read ${D}: busy`]);
+  expect(world.askNow(D), "once the store can be read again").toBe(secure(D));
+});
+
+it("what DNS says of a domain without policy is not written", async () => {
+  await using world = await startWorld();
+  await world.ask(D);
+  expect(world.store.get(D)).toBeUndefined();
+});
+
+it("use is written once a minute at most", async () => {
+  const touches: [string, number][] = [];
+  await using world = await startWorld({
+    wrapStore: (inner) =>
+      Object.assign(inner, { touch: (...touch: [string, number]) => touches.push(touch) }),
+  });
+  world.publish(D, { ttl: 86_400 });
+  await world.ask(D);
+  for (let i = 0; i < 100; i++) world.askNow(D);
+  expect(touches).toEqual([]);
+  world.clock.advance(MINUTE);
+  for (let i = 0; i < 100; i++) world.askNow(D);
+  expect(touches).toEqual([[D, world.clock.now()]]);
+});
+
+it("a store that was closed is an error like any other", async () => {
+  await using world = await startWorld();
+  world.publish(D);
+  await world.store.close();
+  expect(await world.ask(D)).toBe(secure(D));
+  expect(world.events.storeFailures).toContain(`write ${D}: ${new StoreError("closed", "").code}`);
+});

@@ -1,0 +1,298 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, lstat, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { LookupService } from "../../src/lookup/lookup-service.ts";
+import { NOT_FOUND, type Reply } from "../../src/policy/reply.ts";
+import { listen, type ListenOptions, type LookupServer } from "../../src/server/listener.ts";
+import { encodeNetstring } from "../../src/server/netstring.ts";
+import { socketmap } from "../../src/server/socketmap.ts";
+import { RawClient, SocketmapClient, takeNetstring } from "../helpers/postfix-client.ts";
+
+const NOBODY: LookupService = { lookup: () => NOT_FOUND };
+const NEVER = new AbortController().signal;
+const isRoot = process.getuid!() === 0;
+
+const servers: LookupServer[] = [];
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "stsmapd-"));
+});
+
+afterEach(async () => {
+  for (const server of servers.splice(0)) await server.drain(AbortSignal.abort());
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function start(options: ListenOptions, service: LookupService = NOBODY): Promise<LookupServer> {
+  const server = await listen(options, socketmap(service), {
+    onViolation() {},
+    onAcceptError(error) {
+      throw error;
+    },
+  });
+  servers.push(server);
+  return server;
+}
+
+function socketPath(): string {
+  return join(folder, "socket");
+}
+
+function socketAddress(): string {
+  return `unix:${socketPath()}`;
+}
+
+async function answers(address: string): Promise<boolean> {
+  using client = await SocketmapClient.connect(address);
+  return (await client.query("postfix", "example.com")).status === "NOTFOUND";
+}
+
+/** Leaves a socket file whose process is gone. */
+async function leaveStaleSocket(path: string): Promise<void> {
+  const script = `require("net").createServer().listen(process.argv[1], () => process.kill(process.pid, "SIGKILL"))`;
+  const child = spawn(process.execPath, ["-e", script, path]);
+  await once(child, "exit");
+}
+
+describe("a TCP server", () => {
+  it.each(["127.0.0.1:0", "[::1]:0", "localhost:0"])("on %s says which port it got", async (address) => {
+    const server = await start({ address });
+    expect(server.address).toMatch(/:[1-9]\d*$/);
+    expect(server.address.replace(/:\d+$/, ":0")).toBe(address);
+    expect(await answers(server.address)).toBe(true);
+  });
+
+  it("on a port in use says so", async () => {
+    const { address } = await start({ address: "127.0.0.1:0" });
+    await expect(start({ address })).rejects.toMatchObject({
+      name: "ListenError",
+      code: "in-use",
+      message: `cannot listen on ${address}: another process listens there; stop it or choose another address`,
+    });
+  });
+
+  it("on :: leaves IPv4 to others", async () => {
+    const { address } = await start({ address: "[::]:0" });
+    const port = address.slice("[::]:".length);
+    await expect(start({ address: `0.0.0.0:${port}` })).resolves.toBeDefined();
+  });
+
+  it.each([
+    ["192.0.2.1:0", "not-available"],
+    ["nowhere.invalid:0", "bad-address"],
+    ["8461", "bad-address"],
+  ])("on %s does not start", async (address, code) => {
+    await expect(start({ address })).rejects.toMatchObject({ name: "ListenError", code });
+  });
+});
+
+describe("a unix socket", () => {
+  it("has the mode asked for, whatever the umask, and leaves nothing else behind", async () => {
+    const umask = process.umask(0o077);
+    try {
+      const server = await start({ address: socketAddress(), mode: 0o666 });
+      expect(server.address).toBe(socketAddress());
+      expect((await lstat(socketPath())).mode & 0o777).toBe(0o666);
+      expect(await readdir(folder)).toEqual(["socket"]);
+      expect(await answers(socketAddress())).toBe(true);
+    } finally {
+      process.umask(umask);
+    }
+  });
+
+  it("is for its user and group unless told otherwise", async () => {
+    await start({ address: socketAddress() });
+    expect((await lstat(socketPath())).mode & 0o777).toBe(0o660);
+  });
+
+  it("is given to a user and a group, by name or number", async () => {
+    const [owner, group] = isRoot ? ["daemon", "2"] : [String(process.getuid!()), String(process.getgid!())];
+    await start({ address: socketAddress(), owner, group });
+    const { uid, gid } = await lstat(socketPath());
+    expect([uid, gid]).toEqual(isRoot ? [1, 2] : [process.getuid!(), process.getgid!()]);
+  });
+
+  it.each([{ owner: "nobody-of-that-name" }, { group: "nobody-of-that-name" }])(
+    "is not given to %o",
+    async (account) => {
+      await expect(start({ address: socketAddress(), ...account })).rejects.toMatchObject({
+        code: "unknown-account",
+      });
+      expect(await readdir(folder)).toEqual([]);
+    },
+  );
+
+  it("replaces one that its process left behind", async () => {
+    await leaveStaleSocket(socketPath());
+    expect((await lstat(socketPath())).isSocket()).toBe(true);
+    await start({ address: socketAddress() });
+    expect(await answers(socketAddress())).toBe(true);
+  });
+
+  it("does not replace one that somebody listens on", async () => {
+    await start({ address: socketAddress() });
+    await expect(start({ address: socketAddress() })).rejects.toMatchObject({
+      name: "ListenError",
+      code: "in-use",
+    });
+    expect(await answers(socketAddress())).toBe(true);
+    expect(await readdir(folder)).toEqual(["socket"]);
+  });
+
+  it("does not replace what is no socket", async () => {
+    await writeFile(socketPath(), "precious");
+    await expect(start({ address: socketAddress() })).rejects.toMatchObject({ code: "not-a-socket" });
+    await rm(socketPath());
+    await symlink("/nowhere", socketPath());
+    await expect(start({ address: socketAddress() })).rejects.toMatchObject({ code: "not-a-socket" });
+    expect(await readdir(folder)).toEqual(["socket"]);
+  });
+
+  it("needs its folder", async () => {
+    await expect(start({ address: `unix:${folder}/none/socket` })).rejects.toMatchObject({
+      code: "no-folder",
+      message: `cannot listen on unix:${folder}/none/socket: its folder does not exist; make it`,
+    });
+  });
+
+  it.skipIf(isRoot)("needs the right to write to its folder", async () => {
+    const locked = join(folder, "locked");
+    await mkdir(locked);
+    await chmod(locked, 0o500);
+    await expect(start({ address: `unix:${locked}/socket` })).rejects.toMatchObject({ code: "denied" });
+  });
+
+  it("with a path too long for the system does not start", async () => {
+    const long = join(folder, "x".repeat(100));
+    await mkdir(long);
+    await expect(start({ address: `unix:${long}/socket` })).rejects.toMatchObject({ code: "bad-address" });
+    expect(await readdir(long)).toEqual([]);
+  });
+
+  it("is removed at the end", async () => {
+    const server = await start({ address: socketAddress() });
+    await server.close();
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it("is left alone at the end when a successor has taken its place", async () => {
+    const server = await start({ address: socketAddress() });
+    await rm(socketPath());
+    await start({ address: socketAddress() });
+    await server.close();
+    expect(await answers(socketAddress())).toBe(true);
+  });
+});
+
+describe("an inherited descriptor", () => {
+  const script = `
+    import { listen } from ${JSON.stringify(new URL("../../src/server/listener.ts", import.meta.url))};
+    import { socketmap } from ${JSON.stringify(new URL("../../src/server/socketmap.ts", import.meta.url))};
+    const reply = { status: "NOTFOUND" };
+    const events = { onViolation() {}, onAcceptError() {} };
+    const where = process.argv[1] === undefined ? { fd: 3 } : { address: process.argv[1] };
+    const server = await listen(where, socketmap({ lookup: () => reply }), events);
+    console.log(server.address);
+  `;
+
+  it("is listened on", async () => {
+    const parent = createServer().listen(0, "127.0.0.1");
+    await once(parent, "listening");
+    const bound = parent.address();
+    if (bound === null || typeof bound === "string") throw new TypeError("no port");
+    const descriptor: unknown = Reflect.get(Reflect.get(parent, "_handle"), "fd");
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+      stdio: ["ignore", "pipe", "ignore", Number(descriptor)],
+      timeout: 15_000,
+    });
+    try {
+      const [line] = await once(child.stdout!, "data");
+      expect(String(line)).toBe("fd:3\n");
+      parent.close();
+      expect(await answers(`127.0.0.1:${bound.port}`)).toBe(true);
+    } finally {
+      child.kill();
+    }
+  });
+
+  it("that is no listening socket is refused", async () => {
+    await expect(start({ fd: 999 })).rejects.toMatchObject({ name: "ListenError", code: "bad-descriptor" });
+  });
+
+  it("being short does not stop the server: clients are answered, and new ones accepted again", async () => {
+    const limited = ["-c", 'ulimit -n 40; exec "$0" "$@"', process.execPath];
+    const child = spawn("sh", [...limited, "--input-type=module", "-e", script, "127.0.0.1:0"], {
+      stdio: ["ignore", "pipe", "ignore"],
+      timeout: 15_000,
+    });
+    try {
+      const [line] = await once(child.stdout, "data");
+      const where = String(line).trim();
+      using first = await SocketmapClient.connect(where);
+      expect(await first.query("postfix", "a")).toEqual({ status: "NOTFOUND", text: "" });
+      const crowd = await Promise.all(Array.from({ length: 60 }, () => RawClient.connect(where)));
+      for (const client of crowd) client.write(encodeNetstring("postfix b"));
+      expect(await first.query("postfix", "c")).toEqual({ status: "NOTFOUND", text: "" });
+      expect(crowd.every((client) => client.received !== "")).toBe(false);
+      for (const client of crowd) client[Symbol.dispose]();
+      for (let free = false; !free;) free = await answers(where).catch(() => false);
+    } finally {
+      child.kill();
+    }
+  });
+});
+
+describe("drain", () => {
+  it("ends idle clients at once, the others after their replies, and resolves when all are gone", async () => {
+    const asked: string[] = [];
+    const { promise, resolve } = Promise.withResolvers<Reply>();
+    const service: LookupService = {
+      lookup(_, key) {
+        asked.push(key);
+        return promise;
+      },
+    };
+    const server = await start({ address: "127.0.0.1:0" }, service);
+    using idle = await RawClient.connect(server.address);
+    using busy = await RawClient.connect(server.address);
+    busy.write(encodeNetstring("postfix example.com"));
+    while (server.connections < 2 || asked.length === 0) await setImmediate();
+    const drained = server.drain(NEVER);
+    await idle.closed;
+    await expect(RawClient.connect(server.address)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    expect(busy.ended).toBe(false);
+    resolve(NOT_FOUND);
+    expect(await takeNetstring(busy)).toBe("NOTFOUND ");
+    await busy.closed;
+    await drained;
+    expect(server.connections).toBe(0);
+  });
+
+  it("cuts what is left when its signal fires, and may be called twice", async () => {
+    const stop = new AbortController();
+    const asked: string[] = [];
+    const service: LookupService = {
+      lookup(_, key) {
+        asked.push(key);
+        return new Promise(() => {});
+      },
+    };
+    const server = await start({ address: "127.0.0.1:0" }, service);
+    using client = await RawClient.connect(server.address);
+    client.write(encodeNetstring("postfix example.com"));
+    while (asked.length === 0) await setImmediate();
+    const drained = Promise.all([server.drain(NEVER), server.drain(stop.signal)]);
+    stop.abort();
+    await drained;
+    await client.closed;
+    await server.drain(NEVER);
+    await server.close();
+    expect(client.received).toBe("");
+  });
+});

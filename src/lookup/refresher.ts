@@ -49,7 +49,7 @@ export async function runRefresher(deps: RefresherDeps, signal: AbortSignal): Pr
         sweptAt = now();
         await deps.store.deleteExpired(sweptAt, sweptAt - options.unusedAfter);
       }
-      const next = deps.store.nextDue(now() - options.unusedAfter);
+      const next = deps.store.nextDue(now(), now() - options.unusedAfter);
       wait = Math.min(Math.max((next ?? Infinity) - now(), options.shortestSleep), options.longestSleep);
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;

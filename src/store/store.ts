@@ -38,11 +38,75 @@ export interface Entry {
   readonly checkedAt: number;
   /** When the record is to be asked for again. */
   readonly checkAt: number;
-  /** When Postfix last asked; kept to the minute or so. */
+  /** When Postfix last asked; kept to the hour or so. */
   readonly usedAt: number;
 }
 
-export type StoreErrorCode = "busy" | "full" | "read-only" | "corrupt" | "io" | "closed";
+/** One step in a domain's past: an id was first seen to give a policy of this mode, or to fail for this reason. */
+export interface HistoryStep {
+  readonly recordId: string;
+  readonly firstSeen: number;
+  /** A PolicyMode or a FetchFailureReason. */
+  readonly outcome: string;
+}
+
+/** How many steps {@link PolicyStore.history} keeps of one domain. */
+export const HISTORY_LENGTH = 20;
+
+/** Which rows {@link PolicyStore.list} gives: those that meet all that is set. */
+export interface ListFilter {
+  readonly mode?: PolicyMode;
+  /** The pin ends before this moment. */
+  readonly expiresBefore?: number;
+  /** The pin was fetched before this moment. */
+  readonly fetchedBefore?: number;
+  /** True: the last fetch failed. False: it did not. */
+  readonly failed?: boolean;
+}
+
+export interface ListPage {
+  readonly entries: readonly Entry[];
+  /** The `after` of the next page; undefined when this is the last. */
+  readonly next: string | undefined;
+}
+
+export interface StoreCounts {
+  /** Rows by the mode of their pin; `unpinned` have none. */
+  readonly entries: Readonly<Record<PolicyMode | "unpinned", number>>;
+  /** Pins that end within 7 days. */
+  readonly expiringSoon: number;
+  /** The earliest `checkedAt` of a pinned row. */
+  readonly oldestCheck: number | undefined;
+}
+
+export interface StoreHealth {
+  /** Whether the last write succeeded. True before the first. */
+  readonly writable: boolean;
+  /** The failure of the last write. */
+  readonly lastError?: StoreError;
+}
+
+/**
+ * - `busy`: another process holds the file, or too much waits to be written; try again later.
+ * - `full`: no room; writing resumes by itself when there is.
+ * - `read-only`, `permission`, `cannot-create`: this user cannot write the file, reach it, or make it; the administrator must act (exit 73).
+ * - `incompatible`: the file is of a newer version or of another program; it was not touched (exit 78).
+ * - `corrupt`: the file is damaged. The store sets it aside itself.
+ * - `io`: the disk failed.
+ * - `invalid`: the entry breaks a rule of the table; a mistake of the caller.
+ * - `closed`: the store was closed.
+ */
+export type StoreErrorCode =
+  | "busy"
+  | "full"
+  | "read-only"
+  | "permission"
+  | "cannot-create"
+  | "incompatible"
+  | "corrupt"
+  | "io"
+  | "invalid"
+  | "closed";
 
 /** The store could not do it. Answers go on from memory; the caller reports it. */
 export class StoreError extends Error {
@@ -55,17 +119,72 @@ export class StoreError extends Error {
   }
 }
 
+/** All that reads throws {@link StoreError}; all that writes rejects with it, and with nothing else. */
 export interface PolicyStore {
-  /** The row of `domain`, or undefined. Throws {@link StoreError}. */
+  /** The row of `domain`, or undefined. */
   get(domain: string): Entry | undefined;
+
   /**
    * Writes the row; resolves when it is on disk. Calls of one moment share a transaction.
-   * A pin fetched earlier than the one already stored leaves the stored one in place.
-   * Rejects with {@link StoreError}.
+   * A pin fetched earlier than the one stored, or none, leaves the stored one in place; the failure and the times of
+   * the check are those of the newer `checkedAt`; `usedAt` never goes back.
    */
   put(entry: Entry): Promise<void>;
-  /** Notes that `domain` was asked for at `usedAt`; written with some later transaction. Never throws. */
+
+  /** Notes that `domain` was asked for at `usedAt`; written with some later transaction, or lost in a crash. Never throws. */
   touch(domain: string, usedAt: number): void;
+
+  /** Forgets the row and its history; resolves when that is on disk. What was put before is forgotten, what is put later stays. */
+  delete(domain: string): Promise<void>;
+
+  /**
+   * Deletes rows that say nothing any more at `now`: expired pins and spent failures not used since `unusedSince`, and
+   * spent rows with neither. Resolves with their number.
+   */
+  deleteExpired(now: number, unusedSince: number): Promise<number>;
+
+  /**
+   * At most `limit` rows used since `usedSince`, with a pin that holds at `now`, of which {@link dueAt} has come; the
+   * longest due first. An expired pin is no longer renewed: who asks for the domain next has it resolved anew.
+   */
+  due(now: number, usedSince: number, limit: number): Entry[];
+
+  /** The earliest {@link dueAt} among such rows; undefined when nothing will ever be due. */
+  nextDue(now: number, usedSince: number): number | undefined;
+
+  /**
+   * The rows that `filter` lets through among the `limit` that follow `after` in the order of domain names ("" for the
+   * start). A page may be empty and not the last: what a call costs is bounded by `limit`, however rare the filter's rows.
+   */
+  list(filter: ListFilter, after: string, limit: number): ListPage;
+
+  /** What became of the domain's ids, oldest first, at most {@link HISTORY_LENGTH}. */
+  history(domain: string): HistoryStep[];
+
+  /** Counts the rows, off the main thread. `now` is where the seven days of `expiringSoon` start. */
+  counts(now: number): Promise<StoreCounts>;
+
+  /** Domains whose rows other processes wrote or deleted since the last call; cheap when there are none. */
+  changedElsewhere(): string[];
+
+  health(): StoreHealth;
+
   /** Writes what is still to be written, then closes. Idempotent. */
   close(): Promise<void>;
+}
+
+/**
+ * When the refresher has to fetch the row's policy: at `renewAt`, not before a failed fetch may be tried again; for an id
+ * that is newer than the pin's, as soon as that. Undefined without a pin: nothing can lapse. `checkAt` does not count: a
+ * record is looked up again only when somebody asks for the domain. The column `next_at` says the same in SQL.
+ */
+export function dueAt({ pin, failure }: Entry): number | undefined {
+  if (pin === undefined) return undefined;
+  if (failure === undefined) return pin.renewAt;
+  return failure.recordId === pin.recordId ? Math.max(pin.renewAt, failure.retryAt) : failure.retryAt;
+}
+
+/** From when the row says nothing any more. The column `spent_at` says the same in SQL. */
+export function spentAt({ pin, failure, checkAt }: Entry): number {
+  return pin?.expiresAt ?? Math.max(checkAt, failure?.retryAt ?? 0);
 }

@@ -1,0 +1,162 @@
+/** A store that forgets everything at the end of the process. */
+import { dueAt, HISTORY_LENGTH, spentAt, StoreError } from "./store.ts";
+import type {
+  Entry,
+  HistoryStep,
+  ListFilter,
+  ListPage,
+  PolicyStore,
+  StoreCounts,
+  StoreHealth,
+} from "./store.ts";
+
+const WEEK_MS = 7 * 86_400_000;
+
+/** Keeps the rules of {@link PolicyStore} in a Map. Scans all rows for `due`, `list` and `counts`. */
+export class MemoryStore implements PolicyStore {
+  readonly #rows = new Map<string, { entry: Entry; readonly history: HistoryStep[] }>();
+  #closed = false;
+
+  get(domain: string): Entry | undefined {
+    this.#refuseWhenClosed();
+    return this.#rows.get(domain)?.entry;
+  }
+
+  async put(entry: Entry): Promise<void> {
+    this.#refuseWhenClosed();
+    const row = this.#rows.get(entry.domain) ?? { entry, history: [] };
+    row.entry = merge(row.entry, entry);
+    addSteps(row.history, entry);
+    this.#rows.set(entry.domain, row);
+  }
+
+  touch(domain: string, usedAt: number): void {
+    const row = this.#rows.get(domain);
+    if (row !== undefined && usedAt > row.entry.usedAt) row.entry = { ...row.entry, usedAt };
+  }
+
+  async delete(domain: string): Promise<void> {
+    this.#refuseWhenClosed();
+    this.#rows.delete(domain);
+  }
+
+  async deleteExpired(now: number, unusedSince: number): Promise<number> {
+    this.#refuseWhenClosed();
+    const before = this.#rows.size;
+    for (const entry of this.#entries()) {
+      const isBlank = entry.pin === undefined && entry.failure === undefined;
+      if (spentAt(entry) <= now && (isBlank || entry.usedAt < unusedSince)) this.#rows.delete(entry.domain);
+    }
+    return before - this.#rows.size;
+  }
+
+  due(now: number, usedSince: number, limit: number): Entry[] {
+    this.#refuseWhenClosed();
+    const due = this.#withDueTime(now, usedSince).filter(({ at }) => at <= now);
+    due.sort((a, b) => a.at - b.at);
+    return due.slice(0, limit).map(({ entry }) => entry);
+  }
+
+  nextDue(now: number, usedSince: number): number | undefined {
+    this.#refuseWhenClosed();
+    const times = this.#withDueTime(now, usedSince).map(({ at }) => at);
+    return times.length === 0 ? undefined : times.reduce((a, b) => Math.min(a, b));
+  }
+
+  list(filter: ListFilter, after: string, limit: number): ListPage {
+    this.#refuseWhenClosed();
+    const domains = [...this.#rows.keys()].filter((domain) => domain > after).sort();
+    const page = domains.slice(0, limit);
+    const entries = page.flatMap((domain) => {
+      const entry = this.#rows.get(domain)?.entry;
+      return entry !== undefined && passes(filter, entry) ? [entry] : [];
+    });
+    return { entries, next: page.length < limit ? undefined : page.at(-1) };
+  }
+
+  history(domain: string): HistoryStep[] {
+    this.#refuseWhenClosed();
+    return [...(this.#rows.get(domain)?.history ?? [])];
+  }
+
+  async counts(now: number): Promise<StoreCounts> {
+    this.#refuseWhenClosed();
+    const entries = { enforce: 0, testing: 0, none: 0, unpinned: 0 };
+    let expiringSoon = 0;
+    let oldestCheck: number | undefined;
+    for (const { pin, checkedAt } of this.#entries()) {
+      entries[pin?.mode ?? "unpinned"]++;
+      if (pin === undefined) continue;
+      if (pin.expiresAt > now && pin.expiresAt <= now + WEEK_MS) expiringSoon++;
+      oldestCheck = Math.min(checkedAt, oldestCheck ?? checkedAt);
+    }
+    return { entries, expiringSoon, oldestCheck };
+  }
+
+  changedElsewhere(): string[] {
+    return [];
+  }
+
+  health(): StoreHealth {
+    return { writable: true };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+  }
+
+  #entries(): Entry[] {
+    return [...this.#rows.values()].map(({ entry }) => entry);
+  }
+
+  #withDueTime(now: number, usedSince: number): { entry: Entry; at: number }[] {
+    return this.#entries().flatMap((entry) => {
+      const at = dueAt(entry);
+      const isLive = entry.pin !== undefined && now < entry.pin.expiresAt;
+      return at !== undefined && isLive && entry.usedAt >= usedSince ? [{ entry, at }] : [];
+    });
+  }
+
+  #refuseWhenClosed(): void {
+    if (this.#closed) throw new StoreError("closed", "the store is closed");
+  }
+}
+
+function merge(stored: Entry, entry: Entry): Entry {
+  const hasNewerPin = (entry.pin?.fetchedAt ?? -Infinity) >= (stored.pin?.fetchedAt ?? -Infinity);
+  const { failure, checkedAt, checkAt } = entry.checkedAt >= stored.checkedAt ? entry : stored;
+  const usedAt = Math.max(stored.usedAt, entry.usedAt);
+  return {
+    domain: entry.domain,
+    pin: hasNewerPin ? entry.pin : stored.pin,
+    failure,
+    checkedAt,
+    checkAt,
+    usedAt,
+  };
+}
+
+function addSteps(history: HistoryStep[], { pin, failure }: Entry): void {
+  const steps: HistoryStep[] = [];
+  if (pin) steps.push({ recordId: pin.recordId, firstSeen: pin.fetchedAt, outcome: pin.mode });
+  if (failure)
+    steps.push({ recordId: failure.recordId, firstSeen: failure.failedAt, outcome: failure.reason });
+  steps.sort((a, b) => a.firstSeen - b.firstSeen);
+  for (const step of steps) {
+    const last = history.at(-1);
+    const isOlder = last !== undefined && last.firstSeen >= step.firstSeen;
+    const isSame = last?.recordId === step.recordId && last.outcome === step.outcome;
+    if (!isOlder && !isSame) history.push(step);
+  }
+  history.splice(0, history.length - HISTORY_LENGTH);
+}
+
+function passes(filter: ListFilter, { pin, failure }: Entry): boolean {
+  const { mode, expiresBefore, fetchedBefore, failed } = filter;
+  return (
+    (mode === undefined || pin?.mode === mode) &&
+    (expiresBefore === undefined || (pin !== undefined && pin.expiresAt < expiresBefore)) &&
+    (fetchedBefore === undefined || (pin !== undefined && pin.fetchedAt < fetchedBefore)) &&
+    (failed === undefined || (failure !== undefined) === failed)
+  );
+}

@@ -1,0 +1,52 @@
+/** Opens the store of a daemon or a command. */
+import { setAside } from "./set-aside.ts";
+import { fileIdentity } from "./sqlite-file.ts";
+import { SqliteStore } from "./sqlite-store.ts";
+import { StoreError, type PolicyStore } from "./store.ts";
+import type { SetAsideReport } from "./writer-protocol.ts";
+
+export type { SetAsideReport } from "./writer-protocol.ts";
+
+export interface OpenStoreOptions {
+  /** The database file; its folder is made where it is missing. */
+  readonly path: string;
+  /** Milliseconds since 1970; goes into the name of a damaged file only. */
+  readonly now: () => number;
+  /** A damaged file was replaced, at once or later; to be said at error level. */
+  readonly onSetAside?: (report: SetAsideReport) => void;
+  /** Search the file for damage in the background after opening. On by default. */
+  readonly examine?: boolean;
+  /** Milliseconds to wait for another process that writes; 5 s by default. */
+  readonly busyTimeout?: number;
+  /** Milliseconds a touch may wait to be written; 1 minute by default. */
+  readonly touchDelay?: number;
+  /** Milliseconds: a touch that would move `usedAt` by less is not written; 1 hour by default. */
+  readonly touchStep?: number;
+  /** The largest size of the file in pages of 4 KiB; for tests of a full disk. */
+  readonly maxPages?: number;
+}
+
+/**
+ * Opens the file, having found it writable and its tables sound at first sight; a damaged one is set aside first.
+ * Throws {@link StoreError}: `cannot-create`, `permission`, `read-only`, `full` and `incompatible` are the
+ * administrator's to mend, and their message says how.
+ */
+export function openStore(options: OpenStoreOptions): PolicyStore {
+  const { path, now, examine = true } = options;
+  const { busyTimeout = 5000, touchDelay = 60_000, touchStep = 3_600_000 } = options;
+  const { onSetAside = () => undefined, maxPages } = options;
+  const open = () => new SqliteStore({ path, now, onSetAside, busyTimeout, touchDelay, touchStep, maxPages });
+
+  let store: SqliteStore;
+  try {
+    store = open();
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== "corrupt") throw error;
+    const report = setAside({ path, busyTimeout, maxPages }, fileIdentity(path), now());
+    store = open();
+    if (report !== undefined) onSetAside(report);
+    return store;
+  }
+  if (examine) void store.examine();
+  return store;
+}

@@ -1,0 +1,164 @@
+/** The queries of the main thread. Each seeks in an index and reads a bounded number of rows, so none stalls the event loop. */
+import type Database from "better-sqlite3";
+import { ENTRY_COLUMNS, entryOf, type Row } from "./sqlite-row.ts";
+import type { Entry, HistoryStep, ListFilter, ListPage } from "./store.ts";
+
+const COLUMNS = ENTRY_COLUMNS.join(", ");
+const DAY_MS = 86_400_000;
+/** More than a transaction of the writer holds, since all rows of one carry the same number. */
+const CHANGES_AT_ONCE = 10_000;
+
+type Nullable<T> = { [K in keyof T]-?: NonNullable<T[K]> | null };
+
+interface Due {
+  id: number;
+  next_at: number;
+}
+
+export class SqliteReader {
+  readonly #db: Database.Database;
+  readonly #statements;
+  /** `PRAGMA data_version` when changes were last looked for; undefined when some may be left. */
+  #dataVersion: number | undefined;
+  /** The number of the last change seen. */
+  #seen: number;
+
+  /** Changes after number `seen` are reported; without it, those from now on. Owns `db` from here. */
+  constructor(db: Database.Database, seen?: number) {
+    this.#db = db;
+    db.pragma("query_only = ON");
+    this.#statements = prepareAll(db);
+    this.#seen = seen ?? this.#statements.lastChange.get() ?? 0;
+  }
+
+  get(domain: string): Entry | undefined {
+    const row = this.#statements.get.get(domain);
+    return row && entryOf(row);
+  }
+
+  due(now: number, usedSince: number, limit: number): Entry[] {
+    let found: Due[] = [];
+    let until = now;
+    for (const day of this.#daysSince(usedSince)) {
+      found.push(...this.#statements.dueInDay.all({ day, until, now, usedSince, limit }));
+      found = found.sort((a, b) => a.next_at - b.next_at).slice(0, limit);
+      // Once there are enough, a day can only add what was due before the last of them.
+      if (found.length === limit) until = found.at(-1)?.next_at ?? until;
+    }
+    return found.flatMap(({ id }) => {
+      const row = this.#statements.getById.get(id);
+      return row ? [entryOf(row)] : [];
+    });
+  }
+
+  nextDue(now: number, usedSince: number): number | undefined {
+    let earliest: number | undefined;
+    for (const day of this.#daysSince(usedSince)) {
+      const next = this.#statements.nextInDay.get({ day, now, usedSince });
+      if (next !== undefined) earliest = Math.min(next, earliest ?? next);
+    }
+    return earliest;
+  }
+
+  list(filter: ListFilter, after: string, limit: number): ListPage {
+    const scanned = this.#statements.page.all({ after, limit });
+    const entries = this.#statements.list
+      .all({
+        after,
+        last: scanned.at(-1) ?? after,
+        mode: filter.mode ?? null,
+        expiresBefore: filter.expiresBefore ?? null,
+        fetchedBefore: filter.fetchedBefore ?? null,
+        failed: filter.failed === undefined ? null : Number(filter.failed),
+      })
+      .map(entryOf);
+    return { entries, next: scanned.length < limit ? undefined : scanned.at(-1) };
+  }
+
+  history(domain: string): HistoryStep[] {
+    return this.#statements.history.all(domain);
+  }
+
+  /** Domains changed by others than `writer`. */
+  changedElsewhere(writer: number): string[] {
+    const version = Number(this.#db.pragma("data_version", { simple: true }));
+    if (version === this.#dataVersion) return [];
+    const seen = this.#seen;
+    // The bound is read first: what is committed between the two statements is left for the next call.
+    const last = this.#statements.lastChange.get() ?? 0;
+    const rows = this.#statements.changes.all({ seen, last, writer, limit: CHANGES_AT_ONCE });
+    const more = rows.length === CHANGES_AT_ONCE;
+    this.#seen = more ? (rows.at(-1)?.change ?? last) - 1 : last;
+    this.#dataVersion = more ? undefined : version;
+    return rows.map((row) => row.domain);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  /** The days on which any pinned row was last used, from that of `usedSince` on. */
+  *#daysSince(usedSince: number): Generator<number> {
+    let day = this.#statements.dayFrom.get(Math.floor(usedSince / DAY_MS));
+    while (day !== undefined) {
+      yield day;
+      day = this.#statements.dayFrom.get(day + 1);
+    }
+  }
+}
+
+function prepareAll(db: Database.Database) {
+  return {
+    get: db.prepare<[string], Row>(`SELECT ${COLUMNS} FROM domain WHERE domain = ?`),
+    getById: db.prepare<[number], Row>(`SELECT ${COLUMNS} FROM domain WHERE id = ?`),
+    dayFrom: db
+      .prepare<[number], number>(
+        "SELECT used_day FROM domain WHERE used_day >= ? AND next_at IS NOT NULL ORDER BY used_day LIMIT 1",
+      )
+      .pluck(),
+    dueInDay: db.prepare<
+      [{ day: number; until: number; now: number; usedSince: number; limit: number }],
+      Due
+    >(
+      `SELECT id, next_at FROM domain
+       WHERE used_day = :day AND next_at <= :until AND used_at >= :usedSince AND expires_at > :now ORDER BY next_at LIMIT :limit`,
+    ),
+    nextInDay: db
+      .prepare<[{ day: number; now: number; usedSince: number }], number>(
+        `SELECT next_at FROM domain
+         WHERE used_day = :day AND next_at IS NOT NULL AND used_at >= :usedSince AND expires_at > :now ORDER BY next_at LIMIT 1`,
+      )
+      .pluck(),
+    page: db
+      .prepare<[{ after: string; limit: number }], string>(
+        "SELECT domain FROM domain WHERE domain > :after ORDER BY domain LIMIT :limit",
+      )
+      .pluck(),
+    list: db.prepare<
+      [{ after: string; last: string } & Nullable<Omit<ListFilter, "failed">> & { failed: number | null }],
+      Row
+    >(
+      `SELECT ${COLUMNS} FROM domain
+       WHERE domain > :after AND domain <= :last
+         AND (:mode IS NULL OR mode = :mode)
+         AND (:expiresBefore IS NULL OR expires_at < :expiresBefore)
+         AND (:fetchedBefore IS NULL OR fetched_at < :fetchedBefore)
+         AND (:failed IS NULL OR (failed_id IS NOT NULL) = :failed)
+       ORDER BY domain`,
+    ),
+    history: db.prepare<[string], HistoryStep>(
+      `SELECT record_id AS recordId, first_seen AS firstSeen, outcome
+       FROM id_history WHERE domain = ? ORDER BY first_seen`,
+    ),
+    lastChange: db.prepare<[], number>("SELECT change FROM counter").pluck(),
+    changes: db.prepare<
+      [{ seen: number; last: number; writer: number; limit: number }],
+      { domain: string; change: number }
+    >(
+      `SELECT domain, change FROM domain WHERE change > :seen AND change <= :last AND writer <> :writer
+       UNION ALL
+       SELECT domain, change FROM deletion WHERE change > :seen AND change <= :last AND writer <> :writer
+       ORDER BY change LIMIT :limit`,
+    ),
+  };
+}

@@ -1,0 +1,140 @@
+/** Everything that changes rows, with the rules of what may overwrite what. For the writer thread. */
+import type Database from "better-sqlite3";
+import type { PolicyMode } from "../policy/policy.ts";
+import { CHECK_COLUMNS, ENTRY_COLUMNS, PIN_COLUMNS, type RowValues } from "./sqlite-row.ts";
+import { HISTORY_LENGTH, type StoreCounts } from "./store.ts";
+import type { Touch } from "./writer-protocol.ts";
+
+const WEEK_MS = 7 * 86_400_000;
+/** Deletions told to other processes; one that missed more keeps what it has in memory until that expires. */
+const DELETIONS_KEPT = 1000;
+
+interface ModeCount {
+  mode: PolicyMode | null;
+  number: number;
+  soon: number;
+  oldest: number;
+}
+
+export class SqliteStatements {
+  readonly #all;
+
+  constructor(db: Database.Database) {
+    this.#all = prepareAll(db);
+  }
+
+  /** A number for a new writer of this file, different from all before. */
+  nextWriter(): number {
+    return this.#all.nextWriter.get() ?? 0;
+  }
+
+  /** The number of the transaction that calls it. */
+  nextChange(): number {
+    return this.#all.nextChange.get() ?? 0;
+  }
+
+  put(row: RowValues, change: number, writer: number): void {
+    this.#all.put.run(...row, change, writer);
+    const [domain, recordId, , mode, , , fetchedAt] = row;
+    const [failedId, reason, , , failedAt] = row.slice(1 + PIN_COLUMNS.length);
+    const steps = [
+      { domain, at: fetchedAt, recordId, outcome: mode },
+      { domain, at: failedAt, recordId: failedId, outcome: reason },
+    ];
+    steps.sort((a, b) => Number(a.at) - Number(b.at));
+    let added = 0;
+    for (const step of steps) if (step.at !== null) added += this.#all.addStep.run(step).changes;
+    if (added > 0) this.#all.trimSteps.run({ domain });
+  }
+
+  delete(domain: string, change: number, writer: number): void {
+    if (this.#all.delete.run(domain).changes === 0) return;
+    this.#all.deleteSteps.run(domain);
+    this.#all.addDeletion.run(change, writer, domain);
+    this.#all.trimDeletions.run();
+  }
+
+  touch([domain, usedAt]: Touch, step: number): void {
+    this.#all.touch.run({ domain, usedAt, before: usedAt - step });
+  }
+
+  deleteExpired(now: number, unusedSince: number, limit: number): number {
+    const domains = this.#all.deleteExpired.all({ now, unusedSince, limit });
+    for (const domain of domains) this.#all.deleteSteps.run(domain);
+    return domains.length;
+  }
+
+  counts(now: number): StoreCounts {
+    const entries = { enforce: 0, testing: 0, none: 0, unpinned: 0 };
+    let expiringSoon = 0;
+    let oldestCheck: number | undefined;
+    for (const { mode, number, soon, oldest } of this.#all.modes.all({ now, until: now + WEEK_MS })) {
+      entries[mode ?? "unpinned"] = number;
+      if (mode === null) continue;
+      expiringSoon += soon;
+      oldestCheck = Math.min(oldest, oldestCheck ?? oldest);
+    }
+    return { entries, expiringSoon, oldestCheck };
+  }
+}
+
+/** SET `column` to the new value where `condition` holds. */
+function updateIf(condition: string, column: string): string {
+  return `${column} = iif(${condition}, excluded.${column}, domain.${column})`;
+}
+
+function prepareAll(db: Database.Database) {
+  // An older fetch never overwrites a newer one, and no fetch is older than any.
+  const newerPin = "excluded.fetched_at >= coalesce(domain.fetched_at, excluded.fetched_at)";
+  const newerCheck = "excluded.checked_at >= domain.checked_at";
+  const updates = [
+    ...PIN_COLUMNS.map((column) => updateIf(newerPin, column)),
+    ...CHECK_COLUMNS.map((column) => updateIf(newerCheck, column)),
+  ];
+  const columns = [...ENTRY_COLUMNS, "change", "writer"];
+
+  return {
+    nextWriter: db.prepare<[], number>("UPDATE counter SET writer = writer + 1 RETURNING writer").pluck(),
+    nextChange: db.prepare<[], number>("UPDATE counter SET change = change + 1 RETURNING change").pluck(),
+    put: db.prepare(
+      `INSERT INTO domain (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})
+       ON CONFLICT (domain) DO UPDATE SET
+         ${updates.join(", ")},
+         used_at = max(domain.used_at, excluded.used_at), change = excluded.change, writer = excluded.writer`,
+    ),
+    // A step is one that is later than the last and says something else.
+    addStep: db.prepare(
+      `INSERT INTO id_history (domain, first_seen, record_id, outcome)
+       SELECT :domain, :at, :recordId, :outcome WHERE NOT EXISTS (
+         SELECT 1 FROM (SELECT * FROM id_history WHERE domain = :domain ORDER BY first_seen DESC LIMIT 1)
+         WHERE first_seen >= :at OR (record_id = :recordId AND outcome = :outcome))`,
+    ),
+    trimSteps: db.prepare(
+      `DELETE FROM id_history WHERE domain = :domain AND first_seen <= (
+         SELECT first_seen FROM id_history WHERE domain = :domain
+         ORDER BY first_seen DESC LIMIT 1 OFFSET ${HISTORY_LENGTH})`,
+    ),
+    deleteSteps: db.prepare("DELETE FROM id_history WHERE domain = ?"),
+    delete: db.prepare("DELETE FROM domain WHERE domain = ?"),
+    addDeletion: db.prepare("INSERT OR IGNORE INTO deletion VALUES (?, ?, ?)"),
+    trimDeletions: db.prepare(
+      `DELETE FROM deletion WHERE change < (
+         SELECT change FROM deletion ORDER BY change DESC LIMIT 1 OFFSET ${DELETIONS_KEPT})`,
+    ),
+    touch: db.prepare("UPDATE domain SET used_at = :usedAt WHERE domain = :domain AND used_at <= :before"),
+    deleteExpired: db
+      .prepare<[{ now: number; unusedSince: number; limit: number }], string>(
+        `DELETE FROM domain WHERE id IN (
+           SELECT id FROM domain WHERE spent_at <= :now
+             AND (used_at < :unusedSince OR (record_id IS NULL AND failed_id IS NULL))
+           ORDER BY spent_at LIMIT :limit)
+         RETURNING domain`,
+      )
+      .pluck(),
+    modes: db.prepare<[{ now: number; until: number }], ModeCount>(
+      `SELECT mode, count(*) AS number, min(checked_at) AS oldest,
+         count(*) FILTER (WHERE expires_at > :now AND expires_at <= :until) AS soon
+       FROM domain GROUP BY mode`,
+    ),
+  };
+}

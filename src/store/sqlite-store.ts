@@ -1,0 +1,210 @@
+/** The durable store: reads on this thread, writes on the writer's, one SQLite file that other processes may share. */
+import { storeError } from "./sqlite-error.ts";
+import { fileIdentity, openFile } from "./sqlite-file.ts";
+import { SqliteReader } from "./sqlite-reader.ts";
+import { rowOf } from "./sqlite-row.ts";
+import { StoreError } from "./store.ts";
+import type {
+  Entry,
+  HistoryStep,
+  ListFilter,
+  ListPage,
+  PolicyStore,
+  StoreCounts,
+  StoreHealth,
+} from "./store.ts";
+import { WriteQueue } from "./write-queue.ts";
+import type { Requests, SetAsideReport, Write, WriterOptions } from "./writer-protocol.ts";
+import { WriterThread } from "./writer-thread.ts";
+
+export interface SqliteStoreOptions extends WriterOptions {
+  readonly now: () => number;
+  /** Milliseconds that a touch may wait for a transaction. */
+  readonly touchDelay: number;
+  /** The file was found damaged and replaced; to be said loudly. */
+  readonly onSetAside: (report: SetAsideReport) => void;
+}
+
+/** Milliseconds the main thread waits for a lock: in WAL mode a reader meets one only while the log is recovered. */
+const READ_PATIENCE = 250;
+/** Rows deleted by one transaction, so that writes get in between. */
+const DELETED_AT_ONCE = 500;
+
+export class SqliteStore implements PolicyStore {
+  readonly #options: SqliteStoreOptions;
+  readonly #thread: WriterThread;
+  readonly #queue: WriteQueue;
+  #reader: SqliteReader;
+  /** Of the file that `#reader` has open. */
+  #identity: string | undefined;
+  /** This process's number in the file's rows, 0 before its first write. */
+  #writer = 0;
+  #lastError: StoreError | undefined;
+  #mending: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** Opens the file at once; throws {@link StoreError}, `corrupt` included. The writer thread starts when it is needed. */
+  constructor(options: SqliteStoreOptions) {
+    const { path, busyTimeout, maxPages, touchStep, touchDelay } = options;
+    this.#options = options;
+    this.#reader = this.#openReader();
+    this.#thread = new WriterThread({ path, busyTimeout, maxPages, touchStep });
+    this.#queue = new WriteQueue((request) => this.#commit(request), touchDelay);
+  }
+
+  get(domain: string): Entry | undefined {
+    return this.#read((reader) => reader.get(domain));
+  }
+
+  due(now: number, usedSince: number, limit: number): Entry[] {
+    return this.#read((reader) => reader.due(now, usedSince, limit));
+  }
+
+  nextDue(now: number, usedSince: number): number | undefined {
+    return this.#read((reader) => reader.nextDue(now, usedSince));
+  }
+
+  list(filter: ListFilter, after: string, limit: number): ListPage {
+    return this.#read((reader) => reader.list(filter, after, limit));
+  }
+
+  history(domain: string): HistoryStep[] {
+    return this.#read((reader) => reader.history(domain));
+  }
+
+  changedElsewhere(): string[] {
+    return this.#read(() => {
+      if (this.#identity !== fileIdentity(this.#options.path)) this.#reopen();
+      return this.#reader.changedElsewhere(this.#writer);
+    });
+  }
+
+  put(entry: Entry): Promise<void> {
+    return this.#add({ kind: "put", row: rowOf(entry) });
+  }
+
+  delete(domain: string): Promise<void> {
+    return this.#add({ kind: "delete", domain });
+  }
+
+  touch(domain: string, usedAt: number): void {
+    if (this.#closing === undefined) this.#queue.touch(domain, usedAt);
+  }
+
+  async deleteExpired(now: number, unusedSince: number): Promise<number> {
+    let total = 0;
+    for (;;) {
+      this.#refuseWhenClosed();
+      const request = { now, unusedSince, limit: DELETED_AT_ONCE };
+      const deleted = await this.#observed(this.#thread.request("deleteExpired", request));
+      total += deleted;
+      if (deleted < DELETED_AT_ONCE) return total;
+    }
+  }
+
+  async counts(now: number): Promise<StoreCounts> {
+    this.#refuseWhenClosed();
+    return this.#thread.request("counts", { now });
+  }
+
+  health(): StoreHealth {
+    return this.#lastError === undefined
+      ? { writable: true }
+      : { writable: false, lastError: this.#lastError };
+  }
+
+  /**
+   * Searches the file for damage on the writer thread (`PRAGMA quick_check`: seconds for a million rows), and replaces it
+   * if there is any. Resolves when that is done; never rejects.
+   */
+  examine(): Promise<void> {
+    this.#mending ??= this.#examine().finally(() => (this.#mending = undefined));
+    return this.#mending;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#queue.drain();
+    await this.#mending;
+    // The writer's connection is the last, so that the log is worked off on its thread.
+    this.#reader.close();
+    await this.#thread.close();
+  }
+
+  async #add(write: Write): Promise<void> {
+    this.#refuseWhenClosed();
+    return this.#queue.add(write);
+  }
+
+  async #commit(request: Requests["write"]["in"]): Promise<Requests["write"]["out"]> {
+    const commit = () => this.#observed(this.#thread.request("write", request));
+    const done = await commit().catch(async (error: StoreError) => {
+      if (error.code !== "corrupt") throw error;
+      await this.#setAside();
+      return commit();
+    });
+    this.#writer = done.writer;
+    return done;
+  }
+
+  /** Keeps for {@link health} how a write went. */
+  async #observed<T>(write: Promise<T>): Promise<T> {
+    try {
+      const out = await write;
+      this.#lastError = undefined;
+      return out;
+    } catch (error) {
+      this.#lastError = storeError(error, this.#options.path);
+      throw this.#lastError;
+    }
+  }
+
+  async #examine(): Promise<void> {
+    try {
+      if ((await this.#thread.request("findDamage", undefined)) !== undefined) await this.#setAside();
+    } catch {
+      // A failure to look is no finding; one to replace the file stands in health().
+    }
+  }
+
+  async #setAside(): Promise<void> {
+    const request = { damaged: this.#identity, at: this.#options.now() };
+    const report = await this.#observed(this.#thread.request("setAside", request));
+    this.#reopen();
+    if (report !== undefined) this.#options.onSetAside(report);
+  }
+
+  #openReader(seen?: number): SqliteReader {
+    const { path } = this.#options;
+    const db = openFile(this.#options);
+    this.#identity = fileIdentity(path);
+    db.pragma(`busy_timeout = ${READ_PATIENCE}`);
+    return new SqliteReader(db, seen);
+  }
+
+  /** Another file took the path: all of its rows count as changed elsewhere. */
+  #reopen(): void {
+    const old = this.#reader;
+    this.#reader = this.#openReader(0);
+    old.close();
+  }
+
+  #read<T>(query: (reader: SqliteReader) => T): T {
+    this.#refuseWhenClosed();
+    try {
+      return query(this.#reader);
+    } catch (cause) {
+      const error = storeError(cause, this.#options.path);
+      if (error.code === "corrupt") void this.examine();
+      throw error;
+    }
+  }
+
+  #refuseWhenClosed(): void {
+    if (this.#closing !== undefined) throw new StoreError("closed", "the store is closed");
+  }
+}

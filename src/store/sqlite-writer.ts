@@ -1,0 +1,121 @@
+/** The writer thread: one connection, one request at a time. A slow disk stops only this. */
+import { parentPort, workerData } from "node:worker_threads";
+import type Database from "better-sqlite3";
+import { setAside } from "./set-aside.ts";
+import { storeError } from "./sqlite-error.ts";
+import { fileIdentity, openFile } from "./sqlite-file.ts";
+import { SqliteStatements } from "./sqlite-statements.ts";
+import type {
+  RequestKind,
+  RequestMessage,
+  Requests,
+  Write,
+  WriteFailure,
+  WriterOptions,
+} from "./writer-protocol.ts";
+
+const options: WriterOptions = workerData;
+
+interface OpenFile {
+  readonly db: Database.Database;
+  readonly statements: SqliteStatements;
+  readonly identity: string | undefined;
+  /** 0 until the first transaction that writes rows. */
+  writer: number;
+}
+
+let open: OpenFile | undefined;
+
+/** The connection to the file that is at the path now: another process may have set aside the one we had. */
+function current(): OpenFile {
+  if (open !== undefined && open.identity !== fileIdentity(options.path)) shut();
+  if (open === undefined) {
+    const db = openFile(options);
+    open = { db, statements: new SqliteStatements(db), identity: fileIdentity(options.path), writer: 0 };
+  }
+  return open;
+}
+
+function shut(): void {
+  open?.db.close();
+  open = undefined;
+}
+
+function write(request: Requests["write"]["in"]): Requests["write"]["out"] {
+  const { writes, touches } = request;
+  const file = current();
+  const { db, statements } = file;
+  const failures = new Map<number, WriteFailure>();
+  const transaction = db.transaction(() => {
+    // Another process may have replaced the file while this one waited for the lock on it.
+    if (file.identity !== fileIdentity(options.path)) return undefined;
+    // Touches alone take no numbers: other processes need not hear of them.
+    const writer = file.writer || (writes.length > 0 ? statements.nextWriter() : 0);
+    const change = writes.length > 0 ? statements.nextChange() : 0;
+    // Nested, so a savepoint: what a bad entry wrote is undone, and the others stand.
+    const one = db.transaction((item: Write) => {
+      if (item.kind === "put") statements.put(item.row, change, writer);
+      else statements.delete(item.domain, change, writer);
+    });
+    for (const [index, item] of writes.entries()) {
+      try {
+        one(item);
+      } catch (error) {
+        const { code, message } = storeError(error, options.path);
+        if (code !== "invalid") throw error;
+        failures.set(index, { code, message });
+      }
+    }
+    for (const touch of touches) statements.touch(touch, options.touchStep);
+    return writer;
+  });
+  const writer = transaction.immediate();
+  if (writer === undefined) return write(request);
+  file.writer = writer;
+  return { writer: file.writer, failures };
+}
+
+function findDamage(): string | undefined {
+  try {
+    const found = current().db.pragma("quick_check(1)", { simple: true });
+    return found === "ok" ? undefined : String(found);
+  } catch (error) {
+    const { code, message } = storeError(error, options.path);
+    if (code === "corrupt") return message;
+    throw error;
+  }
+}
+
+const answers: { [K in RequestKind]: (request: Requests[K]["in"]) => Requests[K]["out"] } = {
+  write,
+  deleteExpired: ({ now, unusedSince, limit }) => {
+    const { db, statements } = current();
+    return db.transaction(() => statements.deleteExpired(now, unusedSince, limit)).immediate();
+  },
+  counts: ({ now }) => current().statements.counts(now),
+  findDamage,
+  setAside: ({ damaged, at }) => {
+    shut();
+    return setAside(options, damaged, at);
+  },
+  close: () => {
+    shut();
+    return undefined;
+  },
+};
+
+function answer<K extends RequestKind>(kind: K, request: Requests[K]["in"]): Requests[K]["out"] {
+  return answers[kind](request);
+}
+
+parentPort?.on("message", ({ id, kind, in: request }: RequestMessage) => {
+  let response;
+  try {
+    response = { id, out: answer(kind, request) };
+  } catch (error) {
+    const { code, message } = storeError(error, options.path);
+    response = { id, failure: { code, message } };
+  }
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+  parentPort?.postMessage(response);
+});

@@ -1,0 +1,168 @@
+import { closeSync, openSync, readdirSync, statSync, truncateSync, writeFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openStore, type SetAsideReport } from "../../src/store/open-store.ts";
+import type { PolicyStore } from "../../src/store/store.ts";
+import { entry, pin, T0, temporaryFolder } from "./entries.ts";
+
+const ROWS = 3000;
+const ASIDE = "cache.sqlite.damaged-2026-11-21T22-04-05Z";
+
+/** How many rows there are, each as it was put. */
+function kept(store: PolicyStore): number {
+  const { entries } = store.list({}, "", 2 * ROWS);
+  for (const found of entries) expect(found).toEqual(entry(found.domain));
+  return entries.length;
+}
+
+describe("a damaged file", () => {
+  let folder: ReturnType<typeof temporaryFolder>;
+  let path: string;
+  let reports: SetAsideReport[];
+  let stores: PolicyStore[];
+
+  beforeEach(() => {
+    folder = temporaryFolder();
+    path = join(folder.path, "cache.sqlite");
+    reports = [];
+    stores = [];
+  });
+  afterEach(async () => {
+    for (const store of stores) await store.close();
+    folder.remove();
+  });
+
+  const open = (examine = true) => {
+    const store = openStore({ path, now: () => T0, examine, onSetAside: (report) => reports.push(report) });
+    stores.push(store);
+    return store;
+  };
+  const fill = async () => {
+    const store = open(false);
+    await Promise.all(Array.from({ length: ROWS }, (_, n) => store.put(entry(`d${n}.example`))));
+    await store.close();
+  };
+  /** Overwrites the pages of the table `domain` from the `first` leaf on; indices stay whole. */
+  const spoilLeaves = (first: number, number: number) => {
+    const db = new Database(path, { readonly: true });
+    const pages = db
+      .prepare<[], number>("SELECT pageno FROM dbstat WHERE name = 'domain' AND pagetype = 'leaf'")
+      .pluck()
+      .all();
+    db.close();
+    const file = openSync(path, "r+");
+    for (const page of pages.slice(first, first + number))
+      writeSync(file, Buffer.alloc(4096, 0xa5), 0, 4096, (page - 1) * 4096);
+    closeSync(file);
+  };
+
+  it.each([
+    [
+      "garbage",
+      () => writeFileSync(path, "this is not a database, but long enough to be looked at ".repeat(40)),
+    ],
+    ["a few bytes", () => writeFileSync(path, "SQLite")],
+  ])("that is %s is set aside, and the store starts empty", async (_, spoil) => {
+    spoil();
+    const size = statSync(path).size;
+    const store = open();
+    expect(reports).toEqual([{ setAside: join(folder.path, ASIDE), salvaged: 0 }]);
+    expect(statSync(join(folder.path, ASIDE)).size).toBe(size);
+    await store.put(entry("a"));
+    expect(store.get("a")).toEqual(entry("a"));
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(readdirSync(folder.path).filter((name) => /salvage|lock/.test(name))).toEqual([]);
+  });
+
+  it("that was cut short is set aside with what stands before the cut carried over", async () => {
+    await fill();
+    truncateSync(path, Math.floor(statSync(path).size / 8192) * 4096);
+    const store = open();
+    await expect.poll(() => reports.length, { timeout: 15_000 }).toBe(1);
+    expect(reports[0]?.salvaged).toBe(kept(store));
+    expect(reports[0]?.salvaged).toBeGreaterThan(ROWS / 10);
+  });
+
+  it("is found by the search after the start, and all rows on sound pages are carried over", async () => {
+    await fill();
+    spoilLeaves(20, 3);
+    const store = open();
+    expect(reports).toEqual([]);
+    await expect.poll(() => reports.length, { timeout: 15_000 }).toBe(1);
+    const rows = kept(store);
+    expect(reports[0]).toEqual({ setAside: join(folder.path, ASIDE), salvaged: rows });
+    expect(rows).toBeLessThan(ROWS);
+    expect(rows).toBeGreaterThan(ROWS - 60);
+    expect(store.history("d0.example")).toHaveLength(1);
+    await store.put(entry("new.example"));
+    expect(store.get("new.example")).toBeDefined();
+  });
+
+  it("that a write stumbles over is replaced, and the write done", async () => {
+    await fill();
+    spoilLeaves(20, 3);
+    const store = open(false);
+    const puts = Array.from({ length: ROWS }, (_, n) => store.put(entry(`d${n}.example`)));
+    await Promise.all(puts);
+    expect(reports).toHaveLength(1);
+    expect(kept(store)).toBe(ROWS);
+    expect(store.health()).toEqual({ writable: true });
+  });
+
+  it("that a read stumbles over is replaced in the background", async () => {
+    await fill();
+    spoilLeaves(0, 100);
+    const store = open(false);
+    expect(() => store.get("d0.example")).toThrow(expect.objectContaining({ code: "corrupt" }));
+    await expect.poll(() => reports.length, { timeout: 15_000 }).toBe(1);
+    expect(store.get("d0.example")).toBeUndefined();
+  });
+
+  it("is replaced once when two stores have it open, and both go on with the new one", async () => {
+    await fill();
+    spoilLeaves(20, 3);
+    const [one, two] = [open(), open()];
+    await expect.poll(() => reports.length, { timeout: 15_000 }).toBe(1);
+    await one.put(entry("one.example"));
+    await two.put(entry("two.example"));
+    one.changedElsewhere();
+    two.changedElsewhere();
+    expect(one.get("two.example")).toBeDefined();
+    expect(two.get("one.example")).toBeDefined();
+    expect(
+      readdirSync(folder.path).filter(
+        (name) => name.includes("damaged") && !name.endsWith("-wal") && !name.endsWith("-shm"),
+      ),
+    ).toEqual([ASIDE]);
+    await one.close();
+    await two.close();
+    const again = open();
+    expect(again.get("one.example")).toBeDefined();
+    expect(again.get("two.example")).toBeDefined();
+  });
+
+  it("whose policy text does not agree with its columns is not carried over", async () => {
+    const store = open(false);
+    await store.put(entry("sound.example"));
+    await store.put(entry("odd.example", { pin: pin({ text: "another page's bytes" }) }));
+    await store.close();
+    // Names a page beyond the end as the first of the free list: quick_check sees it, and every row can be read.
+    const file = openSync(path, "r+");
+    writeSync(file, Buffer.from([0, 0, 0xff, 0xff, 0, 0, 0, 1]), 0, 8, 32);
+    closeSync(file);
+    const found = open();
+    await expect.poll(() => reports.length, { timeout: 15_000 }).toBe(1);
+    expect(reports[0]?.salvaged).toBe(1);
+    expect(found.get("sound.example")).toBeDefined();
+    expect(found.get("odd.example")).toBeUndefined();
+  });
+
+  it("that is empty beside a log with content is not taken for a new one", () => {
+    writeFileSync(path, "");
+    writeFileSync(`${path}-wal`, Buffer.alloc(5000, 1));
+    open();
+    expect(reports).toHaveLength(1);
+    expect(statSync(join(folder.path, `${ASIDE}-wal`)).size).toBe(5000);
+  });
+});

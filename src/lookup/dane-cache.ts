@@ -8,7 +8,7 @@ import type { DaneState, KnownDaneKind } from "../policy/verdict.ts";
 import type { DaneSource, KnownDane } from "./dane-source.ts";
 
 /** Durations in milliseconds. */
-export interface DaneCacheOptions {
+interface DaneCacheOptions {
   /** Domains held in memory. */
   readonly memoryEntries: number;
   /** Bounds on the time a state holds. */
@@ -19,7 +19,7 @@ export interface DaneCacheOptions {
 }
 
 /** A discovery's result and the seconds for which it holds. */
-export interface DiscoveredDane {
+interface DiscoveredDane {
   readonly state: DaneState;
   readonly ttl: number;
 }

@@ -18,9 +18,9 @@ import { DANE_NOT_ASKED } from "./dane-source.ts";
 import type { DaneSource, KnownDane } from "./dane-source.ts";
 import { DomainState } from "./domain-state.ts";
 import type { LookupEvents, ResolutionTrigger } from "./events.ts";
-import { livePin } from "./freshness.ts";
+import { livePin, madeDue } from "./freshness.ts";
 import { resolvePolicy } from "./resolution.ts";
-import type { ResolutionDeps } from "./resolution.ts";
+import type { ResolutionDeps, ResolutionResult } from "./resolution.ts";
 
 /** Durations in milliseconds. */
 export interface EngineOptions {
@@ -42,6 +42,12 @@ export interface EngineDeps extends ResolutionDeps {
 /** `usedAt` is kept to the minute: finer would only write more. */
 const TOUCH_INTERVAL = 60_000;
 
+/** What a resolution came to, and what memory holds after it. */
+interface Resolved {
+  readonly state: DomainState;
+  readonly result: ResolutionResult;
+}
+
 const STOPPING = temporaryFailure("stsmapd is stopping, try again");
 
 /** The row could not be read, so there may be a pin that we cannot see. */
@@ -54,7 +60,7 @@ export class LookupEngine {
    * Single flight: a domain is resolved once at a time, whoever asks. Safe because a flight is entered here in the same
    * turn in which its absence was seen, and leaves in `finally`, after its result stands in memory.
    */
-  readonly #flights = new Map<string, Promise<DomainState>>();
+  readonly #flights = new Map<string, Promise<Resolved>>();
   readonly #stop = new AbortController();
 
   constructor(deps: EngineDeps) {
@@ -93,6 +99,23 @@ export class LookupEngine {
     const state = this.#memory.peek(domain);
     if (state !== undefined && this.#deps.now() < state.actionAt) return;
     await this.#resolveInBackground(domain, "renewal");
+  }
+
+  /**
+   * Asks for the record of `domain` now, and fetches its policy even where the id is the same or a failure is being left
+   * alone. Without a record nothing is fetched, and a pin stays what it is. Rejects on a fault of our own only.
+   */
+  async refetch(domain: string): Promise<ResolutionResult> {
+    // A resolution that runs may not fetch; this one must.
+    for (let running; (running = this.#flights.get(domain)) !== undefined; ) {
+      await running.catch(() => undefined);
+    }
+    return (await this.#flight(domain, "command")).result;
+  }
+
+  /** What memory holds of `domain`. Nothing is asked, noted or changed. */
+  peek(domain: string): DomainState | undefined {
+    return this.#memory.peek(domain);
   }
 
   /** Drops what memory holds of `domain`, so that the store is read again: another process wrote its row. */
@@ -206,7 +229,11 @@ export class LookupEngine {
     return postfixReply(verdict(finding, known, profile), profile.attributes);
   }
 
-  #resolve(domain: string, trigger: ResolutionTrigger): Promise<DomainState> {
+  async #resolve(domain: string, trigger: ResolutionTrigger): Promise<DomainState> {
+    return (await this.#flight(domain, trigger)).state;
+  }
+
+  #flight(domain: string, trigger: ResolutionTrigger): Promise<Resolved> {
     const running = this.#flights.get(domain);
     if (running !== undefined) return running;
     const flight = this.#resolveOnce(domain, trigger).finally(() => this.#flights.delete(domain));
@@ -222,26 +249,29 @@ export class LookupEngine {
     }
   }
 
-  async #resolveOnce(domain: string, trigger: ResolutionTrigger): Promise<DomainState> {
+  async #resolveOnce(domain: string, trigger: ResolutionTrigger): Promise<Resolved> {
     const { events, now } = this.#deps;
     const startedAt = now();
     const known = this.#memory.get(domain)?.entry ?? this.#stored(domain);
-    const before = known === UNREADABLE ? undefined : known;
-    const { outcome, entry } = await resolvePolicy(domain, before, this.#deps, this.#stop.signal);
+    const readable = known === UNREADABLE ? undefined : known;
+    const before = trigger === "command" && readable ? madeDue(readable, startedAt) : readable;
+    const result = await resolvePolicy(domain, before, this.#deps, this.#stop.signal);
+    const { outcome, entry } = result;
     const state = new DomainState(entry, outcome.kind === "dns-failure" ? outcome.error.message : undefined);
     const isFetched = outcome.kind === "fetched";
     // A resolution that stopping cut short has learnt nothing that is worth remembering.
-    if (this.#stop.signal.aborted && !isFetched) return state;
+    if (this.#stop.signal.aborted && !isFetched) return { state, result };
     const written = this.#write(entry);
     // A policy is on disk before Postfix is told of it; all else may follow.
     if (isFetched) await written;
     // A sweep over rows that nobody asks for at the moment must not drive out those that are asked for.
-    const isWanted = trigger !== "renewal" || this.#memory.has(domain);
+    const isAsked = trigger === "query" || trigger === "recheck";
+    const isWanted = isAsked || this.#memory.has(domain);
     // Only a policy is remembered in place of a row that could not be read.
     if (isWanted && (known !== UNREADABLE || isFetched)) this.#memory.set(domain, state);
     const pin = livePin(entry, now());
     events.resolved({ domain, trigger, outcome, entry, pin, durationMs: now() - startedAt });
-    return state;
+    return { state, result };
   }
 
   /** Resolves when `entry` is on disk, or when it is clear that it will not be soon. Never rejects. */

@@ -3,8 +3,8 @@ import type { DnsError } from "../net/resolver.ts";
 import type { FetchError, FetchTrace } from "../net/policy-fetcher.ts";
 import type { Entry, Pin, StoreError } from "../store/store.ts";
 
-/** What made us resolve: a client that waits, a cached record whose TTL passed, or the refresher. */
-export type ResolutionTrigger = "query" | "recheck" | "renewal";
+/** What made us resolve: a client that waits, a cached record whose TTL passed, the refresher, or the administrator. */
+export type ResolutionTrigger = "query" | "recheck" | "renewal" | "command";
 
 export type ResolutionOutcome =
   /** A policy came over HTTPS. */

@@ -101,6 +101,19 @@ export function wantsFetch(entry: Entry | undefined, recordId: string, now: numb
 }
 
 /**
+ * `entry` with its policy due at `now`, whatever was planned: no back-off holds the next fetch off, and the same id does not
+ * spare it. Failures go on being counted, so that the pause after one more is no shorter.
+ */
+export function madeDue(entry: Entry, now: number): Entry {
+  const { pin, failure } = entry;
+  return {
+    ...entry,
+    pin: pin && { ...pin, renewAt: Math.min(pin.renewAt, now) },
+    failure: failure && { ...failure, retryAt: Math.min(failure.retryAt, now) },
+  };
+}
+
+/**
  * `entry` with nothing due before its next check. For one whose policy cannot be fetched now, there being no record: what is
  * due and cannot be done would otherwise be tried at every query.
  */

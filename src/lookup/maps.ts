@@ -9,7 +9,7 @@ import type { LookupService } from "./lookup-service.ts";
 import type { Overrides } from "./overrides.ts";
 
 /** The profile of a map name that is not configured. */
-export const DEFAULT_MAP = "postfix";
+const DEFAULT_MAP = "postfix";
 
 /** Profiles by map name; {@link DEFAULT_MAP} is always among them. */
 export type MapProfiles = ReadonlyMap<string, MapProfile>;
@@ -30,6 +30,11 @@ export class MapLookup implements LookupService {
     this.#engine = engine;
     this.#rules = rules;
     this.#now = now;
+  }
+
+  /** The rules in force. */
+  get rules(): LookupRules {
+    return this.#rules;
   }
 
   /** The rules from the next question on. */

@@ -9,7 +9,7 @@ import type { PolicyStore } from "../store/store.ts";
 import type { LookupEvents } from "./events.ts";
 
 /** Durations in milliseconds. */
-export interface RefresherOptions {
+interface RefresherOptions {
   /** A policy nobody asked for during this time is not renewed. */
   readonly unusedAfter: number;
   /** Between two renewals that are started. A backlog after a long stop is worked off at this pace, not in a burst. */

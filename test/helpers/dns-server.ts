@@ -66,17 +66,25 @@ export async function startDnsServer(options: { address?: string; port?: number 
     const udp = createSocket(address.includes(":") ? "udp6" : "udp4");
     const tcp = createServer();
     try {
-      udp.bind(options.port ?? 0, address);
-      await once(udp, "listening");
-      tcp.listen(udp.address().port, address);
+      // TCP first: of its ports more are taken, by connections too.
+      tcp.listen(options.port ?? 0, address);
       await once(tcp, "listening");
+      udp.bind(tcpPort(tcp), address);
+      await once(udp, "listening");
       return new DnsServer(address, udp, tcp);
     } catch (error) {
       udp.close();
-      // A free UDP port may be taken on TCP.
+      tcp.close();
+      // A free TCP port may be taken on UDP.
       if (attempt === 10 || (options.port ?? 0) !== 0) throw error;
     }
   }
+}
+
+function tcpPort(server: Server): number {
+  const bound = server.address();
+  if (bound === null || typeof bound === "string") throw new TypeError("a TCP server without a port");
+  return bound.port;
 }
 
 export class DnsServer implements AsyncDisposable {

@@ -9,7 +9,7 @@ import type { Reply } from "../../src/policy/reply.ts";
 export type PostfixVersion = "3.7" | "3.11";
 
 const LEVELS = ["none", "may", "encrypt", "dane", "dane-only", "fingerprint", "verify", "secure"] as const;
-export type TlsLevel = (typeof LEVELS)[number];
+type TlsLevel = (typeof LEVELS)[number];
 
 export interface ParsedTlsPolicy {
   readonly level: TlsLevel;

@@ -98,9 +98,8 @@ async function startServe(settings: Readonly<Record<string, string>>): Promise<S
   });
   const exited = once(child, "exit");
   for await (const line of createInterface(child.stdout)) {
-    const { msg, listen } = JSON.parse(line) as { msg: string; listen?: readonly string[] };
-    const address = listen?.[0];
-    if (msg !== "ready" || address === undefined) continue;
+    const address = /"listen":\["([^"]+)"\].*"msg":"ready"/.exec(line)?.[1];
+    if (address === undefined) continue;
     child.stdout.resume();
     return {
       address,

@@ -34,7 +34,7 @@ export async function listenOnUnixSocket(
   const user = await findAccount("/etc/passwd", "user", options.owner, path);
   const group = await findAccount("/etc/group", "group", options.group, path);
   await refuseUnlessFree(path);
-  const folder = await mkdtemp(join(dirname(path), "."));
+  const folder = await mkdtemp(`${dirname(path)}/.`);
   try {
     const socket = join(folder, "s");
     if (Buffer.byteLength(socket) > MAX_PATH)

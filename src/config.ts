@@ -5,13 +5,14 @@ import {
   CONFIG_VARIABLE,
   type Environment,
   type Override,
+  defaultAdminSocket,
   defaultStorePath,
   readOverrides,
 } from "./config/environment.ts";
 import { describe, isUnknownKey, problemLine } from "./config/problems.ts";
 import { maskCredentials } from "./config/proxy.ts";
 import { type Config, schema } from "./config/schema.ts";
-import { type Path, deepFreeze, updateAt, withoutNulls } from "./config/tree.ts";
+import { type Path, deepFreeze, updateAt, valueAt, withoutNulls } from "./config/tree.ts";
 import { readYaml, writeYaml } from "./config/yaml.ts";
 
 export type { Listener } from "./config/listen.ts";
@@ -70,7 +71,8 @@ export function parseConfig(text: string, fileName: string, env: Environment): C
   const { overrides, problems } = readOverrides(env);
   const written = withoutNulls(file.value ?? {});
   const complete = updateAt(written, ["store", "path"], (path) => path ?? defaultStorePath(env));
-  const root = overrides.reduce((tree, { path, value }) => updateAt(tree, path, () => value), complete);
+  const overridden = overrides.reduce((tree, { path, value }) => updateAt(tree, path, () => value), complete);
+  const root = withAdminSocket(overridden);
   const result = z.safeDecode(schema, root, { reportInput: true });
 
   const all = [
@@ -91,6 +93,12 @@ export function parseConfig(text: string, fileName: string, env: Environment): C
 export function renderConfig(config: Config): string {
   const { fetch } = config;
   return writeYaml(z.encode(schema, { ...config, fetch: { ...fetch, proxy: maskCredentials(fetch.proxy) } }));
+}
+
+function withAdminSocket(root: unknown): unknown {
+  const storePath = valueAt(root, ["store", "path"]);
+  const socket = typeof storePath === "string" ? defaultAdminSocket(storePath) : "none";
+  return updateAt(root, ["admin", "socket"], (written) => written ?? socket);
 }
 
 /** The variable that set what lies at `path`. */

@@ -4,27 +4,41 @@ import { isDeepStrictEqual } from "node:util";
 
 import type { Config, Listener } from "./config.ts";
 import {
+  logAdminError,
+  logClockStep,
   logExpiredOverride,
   logLookupEvents,
+  logNoAdmin,
   logServerEvents,
   logSetAside,
+  logTlsrptEvents,
   logValidation,
 } from "./events.ts";
 import type { Logger } from "./log.ts";
+import type { CacheAdmin } from "./lookup/cache-admin.ts";
+import { watchClock } from "./clock.ts";
 import { DaneCache } from "./lookup/dane-cache.ts";
 import { daneState } from "./lookup/dane-source.ts";
-import type { DaneSource } from "./lookup/dane-source.ts";
 import { LookupEngine } from "./lookup/engine.ts";
+import type { EngineDeps } from "./lookup/engine.ts";
 import type { LookupEvents } from "./lookup/events.ts";
 import type { LookupService } from "./lookup/lookup-service.ts";
 import { MapLookup } from "./lookup/maps.ts";
 import type { LookupRules } from "./lookup/maps.ts";
 import { Overrides } from "./lookup/overrides.ts";
 import { runRefresher } from "./lookup/refresher.ts";
+import { StoreCacheAdmin } from "./lookup/store-cache-admin.ts";
+import type { CacheAdminDeps } from "./lookup/store-cache-admin.ts";
+import { TlsrptReporter, withTlsrpt } from "./lookup/tlsrpt-reporter.ts";
 import { ValidationMonitor } from "./lookup/validation-monitor.ts";
+import { UnixDatagramSender } from "./net/unix-datagram.ts";
 import { createNetwork } from "./network.ts";
 import type { Network } from "./network.ts";
 import { formatListenAddress } from "./server/address.ts";
+import { listenAdmin } from "./server/admin.ts";
+import type { AdminServer } from "./server/admin.ts";
+import { cacheRoutes } from "./server/cache-routes.ts";
+import { ListenError } from "./server/listen-error.ts";
 import { listen } from "./server/listener.ts";
 import type { ListenOptions, LookupServer } from "./server/listener.ts";
 import type { Protocol } from "./server/protocol.ts";
@@ -37,6 +51,8 @@ import type { PolicyStore } from "./store/store.ts";
 export interface Daemon {
   /** Where it listens, with the ports that were chosen for 0. */
   readonly addresses: readonly string[];
+  /** The path of the admin socket; undefined where there is none. */
+  readonly admin: string | undefined;
   /**
    * Takes over what can change while it runs: maps, overrides and the log level.
    *
@@ -50,6 +66,9 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
+/** The clock of this process, in milliseconds since 1970. */
+export const systemTime = (): number => Date.now();
+
 /** The longest an answer waits for its policy to reach the disk, in milliseconds. */
 const COMMIT_TIMEOUT = 5_000;
 
@@ -62,11 +81,23 @@ const SHARED_STORE_INTERVAL = 1_000;
 /** Fifty renewals a second at most, so that even a backlog of 200,000 is worked off in little more than an hour. */
 const REFRESHER_OPTIONS = {
   pace: 20,
-  concurrency: 16,
   shortestSleep: 1_000,
   longestSleep: 300_000,
-  sweepInterval: 3_600_000,
+  tidyInterval: 3_600_000,
+  keepSpent: 86_400_000,
 };
+
+/** Renewals get this part of the fetches at once, so that dead policy hosts among them keep no client waiting. */
+const RENEWAL_PART = 0.25;
+
+/** In milliseconds. */
+const CLOCK_WATCH = { interval: 1_000, tolerance: 60_000 };
+
+/** A CacheAdmin on the file itself. */
+export interface OpenCache {
+  readonly cache: CacheAdmin;
+  close(): Promise<void>;
+}
 
 type Release = () => Promise<void> | void;
 
@@ -101,24 +132,32 @@ async function acquire(
   const validation = createValidationMonitor(config, network, log);
   releases.push(() => validation.stop());
 
-  const events = logLookupEvents(log);
-  const engine = new LookupEngine({
-    ...network,
-    store,
-    dane: createDaneCache(config, network, validation),
-    events,
-    freshness: config.freshness,
-    options: { ...config.lookup, ...config.store, commitTimeout: COMMIT_TIMEOUT },
-    now: Date.now,
-    random: () => randomInt(2 ** 32) / 2 ** 32,
-  });
+  const reporter = createTlsrptReporter(config, network, log);
+  releases.push(() => reporter?.stop());
+
+  const logged = logLookupEvents(log);
+  const events = reporter === undefined ? logged : withTlsrpt(logged, reporter);
+  const dane = createDaneCache(config, network, validation, store);
+  const engine = createEngine(config, { ...network, store, dane, events });
   releases.push(() => engine.stop());
 
   const sharedStore = setInterval(() => forgetChanged(engine, store, events), SHARED_STORE_INTERVAL);
   releases.push(() => clearInterval(sharedStore));
 
+  const onStep = (milliseconds: number) => {
+    logClockStep(log, milliseconds);
+    engine.rebase(Date.now());
+    dane.expire();
+    void rebase(store, events);
+  };
+  releases.push(watchClock({ wall: Date.now, steady: () => performance.now(), onStep, ...CLOCK_WATCH }));
+
   const refresh = (domain: string) => engine.renew(domain);
-  const options = { ...REFRESHER_OPTIONS, unusedAfter: config.freshness.unusedAfter };
+  const options = {
+    ...REFRESHER_OPTIONS,
+    concurrency: renewalsAtOnce(config),
+    unusedAfter: config.freshness.unusedAfter,
+  };
   const refresher = runRefresher({ store, refresh, events, now: Date.now, options }, stopping.signal);
   releases.push(() => {
     stopping.abort();
@@ -134,19 +173,84 @@ async function acquire(
   }
   if (network.trustsAd()) validation.start();
 
-  let current = config;
+  const rules = () => service.rules;
+  const cache = createCacheAdmin(config, { store, engine, dane, rules, isDaemon: true });
+  const admin = await startAdmin(config, cache, log);
+  releases.push(() => admin?.close());
+
   let stopped: Promise<void> | undefined;
   return {
     addresses: servers.map(({ address }) => address),
+    admin: admin && config.admin.socket,
     reload(next) {
       service.use(lookupRules(next, log));
       log.level = next.log.level;
-      const ignored = needRestart(current, next);
-      current = next;
-      return ignored;
+      return needRestart(config, next);
     },
     stop: () => (stopped ??= releaseAll(releases, log)),
   };
+}
+
+/**
+ * The cache commands on the file, for when no daemon runs. The file must be there.
+ *
+ * @param events what goes wrong behind the commands
+ * @throws {StoreError | ProxyError | TrustedRootsError}
+ */
+export function openCache(config: Config, env: NodeJS.ProcessEnv, events: LookupEvents): OpenCache {
+  const stopping = new AbortController();
+  const network = createNetwork(config, env, stopping.signal);
+  const store = openStore({ path: config.store.path, now: Date.now, examine: false });
+  const dane = createDaneCache(config, network, { mayValidate: true }, store);
+  const engine = createEngine(config, { ...network, store, dane, events });
+  const rules = {
+    maps: new Map(Object.entries(config.maps)),
+    overrides: new Overrides(config.overrides, () => {}),
+  };
+  return {
+    cache: createCacheAdmin(config, { store, engine, dane, rules: () => rules, isDaemon: false }),
+    close() {
+      stopping.abort();
+      engine.stop();
+      return store.close();
+    },
+  };
+}
+
+function createEngine(
+  { freshness, lookup, store: { memoryEntries } }: Config,
+  parts: Pick<EngineDeps, "resolver" | "fetcher" | "store" | "dane" | "events">,
+): LookupEngine {
+  return new LookupEngine({
+    ...parts,
+    freshness,
+    options: { ...lookup, memoryEntries, commitTimeout: COMMIT_TIMEOUT },
+    now: Date.now,
+    random: () => randomInt(2 ** 32) / 2 ** 32,
+  });
+}
+
+function createCacheAdmin(config: Config, parts: Omit<CacheAdminDeps, "now" | "options">): CacheAdmin {
+  const { recheckMin } = config.freshness;
+  const options = { pace: REFRESHER_OPTIONS.pace, concurrency: renewalsAtOnce(config), recheckMin };
+  return new StoreCacheAdmin({ ...parts, now: Date.now, options });
+}
+
+/** Whoever cannot have the socket, such as a second daemon on the same file, goes on without. */
+async function startAdmin(
+  { admin: { socket, mode, group } }: Config,
+  cache: CacheAdmin,
+  log: Logger,
+): Promise<AdminServer | undefined> {
+  if (socket === undefined) return undefined;
+  const options = { path: socket, mode, owner: undefined, group: group?.toString() };
+  try {
+    return await listenAdmin(options, cacheRoutes(cache), logAdminError(log));
+  } catch (error) {
+    if (!(error instanceof ListenError)) throw error;
+    logNoAdmin(log, error);
+    return undefined;
+  }
 }
 
 function lookupRules({ maps, overrides }: Config, log: Logger): LookupRules {
@@ -156,10 +260,25 @@ function lookupRules({ maps, overrides }: Config, log: Logger): LookupRules {
   };
 }
 
-/** The sections in which `next` differs from `current` and which only a restart can change. */
-function needRestart(current: Config, next: Config): string[] {
-  const fixed = ["listen", "store", "lookup", "dns", "dane", "fetch", "freshness"] as const;
-  return fixed.filter((section) => !isDeepStrictEqual(current[section], next[section]));
+function renewalsAtOnce({ fetch }: Config): number {
+  return Math.ceil(fetch.concurrency * RENEWAL_PART);
+}
+
+/** What differs in `next` from the configuration we started with, and what only a restart can change. */
+function needRestart(started: Config, next: Config): string[] {
+  const fixed = [
+    "listen",
+    "store",
+    "lookup",
+    "dns",
+    "dane",
+    "fetch",
+    "freshness",
+    "admin",
+    "tlsrpt",
+  ] as const;
+  const sections = fixed.filter((section) => !isDeepStrictEqual(started[section], next[section]));
+  return started.log.format === next.log.format ? sections : [...sections, "log.format"];
 }
 
 function createValidationMonitor({ dane }: Config, network: Network, log: Logger): ValidationMonitor {
@@ -170,8 +289,26 @@ function createValidationMonitor({ dane }: Config, network: Network, log: Logger
   });
 }
 
-function createDaneCache(config: Config, network: Network, validation: ValidationMonitor): DaneSource {
+function createTlsrptReporter(
+  { tlsrpt }: Config,
+  { resolver }: Network,
+  log: Logger,
+): TlsrptReporter | undefined {
+  const path = tlsrpt.collector;
+  if (path === undefined) return undefined;
+  const collector = new UnixDatagramSender(path);
+  return new TlsrptReporter({ resolver, collector, events: logTlsrptEvents(log, path), now: Date.now });
+}
+
+function createDaneCache(
+  config: Config,
+  network: Network,
+  validation: Pick<ValidationMonitor, "mayValidate">,
+  store: PolicyStore,
+): DaneCache {
   return new DaneCache({
+    recall: (domain) => store.lastDane(domain),
+    remember: (domain, kind) => store.noteDane(domain, kind),
     async discover(domain) {
       const finding = await network.discoverDane(domain, validation.mayValidate);
       return { state: daneState(finding), ttl: finding.ttl };
@@ -179,6 +316,15 @@ function createDaneCache(config: Config, network: Network, validation: Validatio
     now: Date.now,
     options: { ...config.dane, memoryEntries: config.store.memoryEntries },
   });
+}
+
+async function rebase(store: PolicyStore, events: LookupEvents): Promise<void> {
+  try {
+    await store.rebase(Date.now());
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    events.storeFailed("write", undefined, error);
+  }
 }
 
 /** What another process wrote to the same file is read again when it is next asked for. */

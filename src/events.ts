@@ -1,5 +1,6 @@
 /** One function an event: the log line it makes. Domains, results and durations, never a line for a hit in memory. */
 import type { Logger } from "./log.ts";
+import type { TlsrptEvents } from "./lookup/tlsrpt-reporter.ts";
 import type { LookupEvents, Resolution, ResolutionOutcome } from "./lookup/events.ts";
 import type { Override } from "./policy/override.ts";
 import type { Validation } from "./net/ad-trust.ts";
@@ -35,6 +36,40 @@ export function logServerEvents(log: Logger): ServerEvents {
       log.error({ err: error }, "a client could not be accepted");
     },
   };
+}
+
+/** @param path of the collector's socket */
+export function logTlsrptEvents(log: Logger, path: string): TlsrptEvents {
+  const debug = (domain: string, result: string, reason?: string) =>
+    log.debug({ domain, result, reason }, "TLSRPT");
+  return {
+    delivered: (domain, result) =>
+      debug(domain, result.kind, result.kind === "sent" ? undefined : result.reason),
+    unwanted: (domain, reason) => debug(domain, "unwanted", reason),
+    undecided: (domain, error) => debug(domain, "undecided", error.message),
+    dropped: (domain) => debug(domain, "dropped"),
+    failed(domain, error) {
+      log.error({ domain, err: error }, "internal error in TLSRPT");
+    },
+    collectorChanged(result) {
+      if (result.kind === "sent") log.info({ path }, "the TLSRPT collector takes reports again");
+      else log.warn({ path, reason: result.reason }, `TLSRPT reports are lost: collector ${result.kind}`);
+    },
+  };
+}
+
+/** The cache commands are a convenience: without them the mail goes on. */
+export function logNoAdmin(log: Logger, error: unknown): void {
+  const reason = error instanceof Error ? error.message : String(error);
+  log.error({ reason }, "no admin socket: `stsmapd cache` works on the file, and not through this daemon");
+}
+
+export function logAdminError(log: Logger): (error: unknown) => void {
+  return (error) => log.error({ err: error }, "a request on the admin socket failed");
+}
+
+export function logClockStep(log: Logger, milliseconds: number): void {
+  log.warn({ seconds: Math.round(milliseconds / 1000) }, "the clock was stepped");
 }
 
 export function logSetAside(log: Logger): (report: SetAsideReport) => void {

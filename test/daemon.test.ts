@@ -160,6 +160,24 @@ describe("SIGKILL", () => {
     expect(await ask(second.addresses[0]!, D)).toBe(`OK ${secure(D)}`);
   });
 
+  it("costs no policy although all DNS is dead from then on", async () => {
+    using home = new Home();
+    await using world = await startWorld();
+    world.publish(D);
+    await using first = await start(home, world);
+    expect(await ask(first.addresses[0]!, D)).toBe(`OK ${secure(D)}`);
+    // The DANE state is written after the reply.
+    first.signal("SIGTERM");
+    await first.exited;
+    world.dns.behave("*", "servfail");
+    await using second = await start(home, world);
+    expect(await ask(second.addresses[0]!, D)).toBe(`OK ${secure(D)}`);
+    second.signal("SIGKILL");
+    await second.exited;
+    await using third = await start(home, world);
+    expect(await ask(third.addresses[0]!, D)).toBe(`OK ${secure(D)}`);
+  });
+
   it("leaves a unix socket that the next start replaces, and that it keeps while it lives", async () => {
     using home = new Home();
     await using world = await startWorld();

@@ -1,11 +1,18 @@
 /** The JSON form of an examination: stable names in snake_case, errors as code and message. */
-import type { Examination, FetchExamination, MapAnswer, MxExamination } from "../lookup/examination.ts";
+import type {
+  Examination,
+  FetchExamination,
+  MapAnswer,
+  MxExamination,
+  TlsrptExamination,
+} from "../lookup/examination.ts";
 import { policyPresence } from "../lookup/examination.ts";
 import type { RecordDiscovery } from "../lookup/discovery.ts";
+import { daneToJson } from "./dane-json.ts";
 import type { FetchTrace } from "../net/policy-fetcher.ts";
 
 export function examinationToJson(examination: Examination): object {
-  const { key, domain, record, fetch, mx, dane, answers } = examination;
+  const { key, domain, record, fetch, mx, dane, tlsrpt, answers } = examination;
   return {
     next_hop: Buffer.from(key, "latin1").toString("utf8"),
     domain: domain ?? null,
@@ -13,7 +20,8 @@ export function examinationToJson(examination: Examination): object {
     record: record === undefined ? null : recordToJson(record),
     fetch: fetch === undefined ? null : fetchToJson(fetch),
     mx: mx === undefined ? null : mxToJson(mx),
-    dane: dane ?? null,
+    dane: dane === undefined ? null : daneToJson(dane),
+    tlsrpt: tlsrpt === undefined ? null : tlsrptToJson(tlsrpt),
     maps: Object.fromEntries(answers.map((answer) => [answer.map, answerToJson(answer)])),
   };
 }
@@ -62,6 +70,13 @@ function traceToJson({ tlsVersion, certificate, contentType, durationMs, ...rest
 function mxToJson(mx: MxExamination): object {
   if (mx.kind === "failed") return { kind: mx.kind, code: mx.error.code, reason: mx.error.message };
   return mx;
+}
+
+function tlsrptToJson({ record, report }: TlsrptExamination): object {
+  const { kind } = record;
+  const found =
+    record.kind === "dns-failure" ? { kind, code: record.error.code, reason: record.error.message } : record;
+  return { record: found, report: report?.datagram ?? null };
 }
 
 function answerToJson({ verdict, reply }: MapAnswer): object {

@@ -12,13 +12,23 @@ import { recordName } from "../policy/record.ts";
 import type { Reply } from "../policy/reply.ts";
 import type { NotFoundReason, Verdict } from "../policy/verdict.ts";
 import { daneLines } from "./dane-report.ts";
+import { tlsrptLines } from "./tlsrpt-report.ts";
 
 const LABEL_WIDTH = 10;
 
 const CACHE_NOTE =
   "This did not look into the cache: a daemon that saw a policy before applies that one until it expires.";
 
-export function renderExamination({ key, domain, record, fetch, mx, dane, answers }: Examination): string {
+export function renderExamination({
+  key,
+  domain,
+  record,
+  fetch,
+  mx,
+  dane,
+  tlsrpt,
+  answers,
+}: Examination): string {
   const shownKey = Buffer.from(key, "latin1").toString("utf8");
   const lines = [field("next hop", shownKey)];
   if (domain === undefined) {
@@ -31,6 +41,7 @@ export function renderExamination({ key, domain, record, fetch, mx, dane, answer
     if (fetch !== undefined) lines.push(...fetchLines(fetch));
     if (mx !== undefined) lines.push(...mxLines(mx));
     if (dane !== undefined) lines.push(...labelled("DANE", daneLines(dane)));
+    if (tlsrpt !== undefined) lines.push(...labelled("TLSRPT", tlsrptLines(domain, tlsrpt)));
   }
   lines.push("", ...answerLines(answers));
   if (domain !== undefined && fetch?.kind !== "fetched") lines.push("", CACHE_NOTE);

@@ -1,11 +1,15 @@
 /** The readable form of a domain's DANE state. */
+import { daneState } from "../lookup/dane-source.ts";
+import type { KnownDaneKind } from "../policy/verdict.ts";
 import type { DaneFinding, DaneHost, DaneHostState, MxSetKind, TlsaFinding } from "../net/dane-finding.ts";
 
-const SUMMARIES = {
+const SUMMARIES: Record<KnownDaneKind, string> = {
   none: "none",
-  some: "some MX hosts have it, or the MX set is not signed: Postfix's level dane",
+  some: "some MX hosts have it: Postfix's level dane",
   all: "every MX host has it: Postfix's level dane-only",
-} as const;
+  "insecure-mx":
+    "MX hosts have it, but the MX records are not signed: a policy in mode enforce goes first, otherwise Postfix's level dane",
+};
 
 const MX_SETS: Record<MxSetKind, string> = {
   mx: "MX records",
@@ -18,18 +22,20 @@ const MX_SETS: Record<MxSetKind, string> = {
 };
 
 const HOST_STATES: Record<DaneHostState, string> = {
-  "secure-tlsa": "address signed, usable TLSA records",
-  "unusable-tlsa": "address signed, TLSA records, but none that is usable",
-  "no-tlsa": "address signed, no TLSA records",
+  "secure-tlsa": "signed, usable TLSA records",
+  "unusable-tlsa": "signed, TLSA records, but none that is usable",
+  "no-tlsa": "signed, no TLSA records",
   insecure: "not signed, so TLSA does not count",
   "no-address": "no address",
   unknown: "unknown",
 };
 
 /** One line for the whole, then one a host and one a TLSA record. */
-export function daneLines({ mx, hosts, summary }: DaneFinding): string[] {
+export function daneLines(finding: DaneFinding): string[] {
+  const { mx, hosts } = finding;
   if (mx.kind === "not-asked") return [MX_SETS[mx.kind]];
-  const first = summary.state === "unknown" ? `unknown: ${summary.reason}` : SUMMARIES[summary.state];
+  const state = daneState(finding);
+  const first = state.kind === "unknown" ? `unknown: ${state.reason}` : SUMMARIES[state.kind];
   const signed = mx.secure ? "signed" : "not signed";
   const left = mx.leftOut > 0 ? `; ${mx.leftOut} more hosts were not looked at` : "";
   return [first, `${MX_SETS[mx.kind]}, ${signed}${left}`, ...hosts.flatMap(hostLines)];

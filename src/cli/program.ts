@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { parseListenAddress } from "../server/address.ts";
 import type { ListenAddress } from "../server/address.ts";
 import { VERSION } from "../version.ts";
+import { addCacheCommands } from "./cache-commands.ts";
 import { ExitCode } from "./exit-code.ts";
 import type { Question } from "./lookup-client.ts";
 
@@ -79,6 +80,10 @@ export async function run(argv: readonly string[]): Promise<number> {
         status = await query(nextHop, options);
       },
     );
+
+  addCacheCommands(program.command("cache"), CONFIG_OPTION, (result) => {
+    status = result;
+  });
 
   program
     .command("config")

@@ -6,6 +6,8 @@ import { ListenError } from "../server/listen-error.ts";
 import { ProxyError } from "../net/proxy.ts";
 import { TrustedRootsError } from "../net/trusted-roots.ts";
 import { StoreError } from "../store/store.ts";
+import { AdminClientError } from "./admin-client.ts";
+import { CommandError } from "./command-error.ts";
 import { ExitCode } from "./exit-code.ts";
 
 /** One clear line for what an administrator can mend, a stack trace only for a fault of our own. */
@@ -23,6 +25,9 @@ function exitCodeFor(error: unknown): number {
   }
   if (error instanceof StoreError)
     return error.code === "incompatible" ? ExitCode.config : ExitCode.cannotCreate;
+  if (error instanceof CommandError) return error.exitCode;
+  if (error instanceof AdminClientError)
+    return error.code === "denied" ? ExitCode.noPermission : ExitCode.unavailable;
   if (error instanceof ListenError) return ExitCode.unavailable;
   return ExitCode.software;
 }

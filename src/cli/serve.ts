@@ -17,12 +17,17 @@ export async function serve(options: { readonly config?: string }): Promise<numb
   const config = loadConfig({ path: options.config, env: process.env });
   const log = createLogger(config.log);
   const daemon = await startDaemon(config, log, process.env);
-  log.info({ version: VERSION, listen: daemon.addresses, store: config.store.path }, "ready");
-  process.on("SIGHUP", () => reload(daemon, options, log));
-  const signal = await stopSignal();
-  log.info({ signal }, "stopping");
-  for (const name of STOP_SIGNALS) process.once(name, () => process.exit(ExitCode.software));
-  await daemon.stop();
+  try {
+    // Before it says that it is ready: who waits for that may send the signal at once.
+    process.on("SIGHUP", () => reload(daemon, options, log));
+    const { addresses: listen, admin } = daemon;
+    log.info({ version: VERSION, listen, store: config.store.path, admin }, "ready");
+    const signal = await stopSignal();
+    log.info({ signal }, "stopping");
+    for (const name of STOP_SIGNALS) process.once(name, () => process.exit(ExitCode.software));
+  } finally {
+    await daemon.stop();
+  }
   log.info("stopped");
   return ExitCode.ok;
 }

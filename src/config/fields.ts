@@ -80,6 +80,21 @@ export const pathOrNull: Field<string | undefined> = field(
   (path) => path ?? null,
 );
 
+/** The path of a unix socket, or null: none. */
+export const socketPathOrNull: Field<string | undefined> = field(
+  (value) => (value === null ? undefined : withinSocketPath(readPath(value))),
+  (path) => path ?? null,
+);
+
+/** The path of a unix socket, or `none`. */
+export const socketPathOrNone: Field<string | undefined> = field(readSocketPath, (path) => path ?? "none");
+
+/** Permission bits. */
+export const fileMode: Field<number> = field(readMode, (value) => value.toString(8).padStart(4, "0"));
+
+/** A name of /etc/passwd or /etc/group, or a number. */
+export const account: Field<string | number> = field(readAccount, (value) => value);
+
 /** A list whose items are all of one kind. */
 export function list<T>(item: Field<T>): Field<readonly T[]> {
   return z.array(item);
@@ -111,6 +126,38 @@ function readDnsName(value: unknown): string {
   if (typeof value === "string" && (value === "." || isHostName(value.toLowerCase())))
     return value.toLowerCase();
   throw new BadValue(`${quote(value)} is no domain name (for example . or example.com)`);
+}
+
+// sun_path of a unix socket holds 108 octets, one of them the final NUL.
+const MAX_SOCKET_PATH = 107;
+
+/** Whether a unix socket can have this path. */
+export function fitsSocket(path: string): boolean {
+  return Buffer.byteLength(path) <= MAX_SOCKET_PATH;
+}
+
+/** Throws {@link BadValue} where `path` is too long for a unix socket. */
+export function withinSocketPath(path: string): string {
+  if (fitsSocket(path)) return path;
+  throw new BadValue(`the path of the socket is too long (at most ${MAX_SOCKET_PATH} bytes)`);
+}
+
+function readSocketPath(value: unknown): string | undefined {
+  if (value === "none") return undefined;
+  if (typeof value === "string" && /^\/[^\0]+$/.test(value)) return withinSocketPath(value);
+  throw new BadValue(`${quote(value)} is no absolute path (/run/stsmapd/admin.sock, or none)`);
+}
+
+function readMode(value: unknown): number {
+  if (typeof value === "string" && /^0?[0-7]{3}$/.test(value)) return Number.parseInt(value, 8);
+  // YAML reads 0660 without quotes as the decimal number 660.
+  throw new BadValue(`${quote(value)} is no file mode (octal and in quotes, such as "0660")`);
+}
+
+function readAccount(value: unknown): string | number {
+  if (typeof value === "number" && Number.isInteger(value) && value >= 0) return value;
+  if (typeof value === "string" && /^[a-z_][a-z0-9_.-]*$/i.test(value)) return value;
+  throw new BadValue(`${quote(value)} is no account (a name or a number)`);
 }
 
 function readPath(value: unknown): string {

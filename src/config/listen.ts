@@ -2,7 +2,17 @@
 import * as z from "zod/mini";
 import { type HostPort, formatHostPort, parseHostPort } from "./address.ts";
 import { BadValue, quote } from "./bad-value.ts";
-import { type Field, field, list, oneOf, optional, withDefault } from "./fields.ts";
+import {
+  type Field,
+  account,
+  field,
+  fileMode,
+  list,
+  oneOf,
+  optional,
+  withDefault,
+  withinSocketPath,
+} from "./fields.ts";
 import { type Rule, section } from "./section.ts";
 
 type ListenAddress =
@@ -34,8 +44,6 @@ interface Item {
 }
 
 const DEFAULT_MODE = 0o660;
-// sun_path of a unix socket holds 108 octets, one of them the final NUL.
-const MAX_SOCKET_PATH = 107;
 
 const item = section<Item>(
   {
@@ -44,9 +52,9 @@ const item = section<Item>(
       typeof value === "string" ? `unix:${value}` : formatHostPort(value),
     ),
     map: optional(field(readMapName, String)),
-    mode: optional(field(readMode, (value) => value.toString(8).padStart(4, "0"))),
-    owner: optional(field(readAccount, (value) => value)),
-    group: optional(field(readAccount, (value) => value)),
+    mode: optional(fileMode),
+    owner: optional(account),
+    group: optional(account),
   },
   ({ protocol, map }) =>
     protocol === "socketmap" && map !== undefined
@@ -102,10 +110,7 @@ function unixOnly(key: "mode" | "owner" | "group"): Rule<Item> {
 function readAddress(value: unknown): HostPort | string {
   const text = typeof value === "string" ? value : "";
   const path = /^unix:(\/[^\0]+)$/.exec(text)?.[1];
-  if (path !== undefined && Buffer.byteLength(path) > MAX_SOCKET_PATH) {
-    throw new BadValue(`the path of the socket is too long (at most ${MAX_SOCKET_PATH} bytes)`);
-  }
-  const result = path ?? parseHostPort(text);
+  const result = path === undefined ? parseHostPort(text) : withinSocketPath(path);
   if (result !== undefined) return result;
   throw new BadValue(`${quote(value)} is no address (127.0.0.1:8461, [::1]:8461, unix:/run/stsmapd/socket)`);
 }
@@ -113,16 +118,4 @@ function readAddress(value: unknown): HostPort | string {
 function readMapName(value: unknown): string {
   if (typeof value === "string" && value !== "") return value;
   throw new BadValue(`${quote(value)} is no name of a map (one of those under maps)`);
-}
-
-function readMode(value: unknown): number {
-  if (typeof value === "string" && /^0?[0-7]{3}$/.test(value)) return Number.parseInt(value, 8);
-  // YAML reads 0660 without quotes as the decimal number 660.
-  throw new BadValue(`${quote(value)} is no file mode (octal and in quotes, such as "0660")`);
-}
-
-function readAccount(value: unknown): string | number {
-  if (typeof value === "number" && Number.isInteger(value) && value >= 0) return value;
-  if (typeof value === "string" && /^[a-z_][a-z0-9_.-]*$/i.test(value)) return value;
-  throw new BadValue(`${quote(value)} is no account (a name or a number)`);
 }

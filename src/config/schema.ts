@@ -7,15 +7,20 @@ import type { Override } from "../policy/override.ts";
 import type { MapProfile } from "../policy/map-profile.ts";
 import { type HostPort, addressRange, nameServer } from "./address.ts";
 import {
+  account,
   dnsName,
   duration,
+  fileMode,
   filePath,
   fraction,
   integer,
   list,
   oneOf,
+  optional,
   pathOrNull,
   size,
+  socketPathOrNone,
+  socketPathOrNull,
   truth,
   withDefault,
 } from "./fields.ts";
@@ -178,6 +183,28 @@ const freshness = section<FreshnessConfig>(
       : undefined,
 );
 
+interface AdminConfig {
+  /** The unix socket of the cache commands; undefined: none. The default lies beside the store: see environment.ts. */
+  readonly socket: string | undefined;
+  /** Its permission bits. */
+  readonly mode: number;
+  /** Its group, by name or number; undefined: the daemon's own. */
+  readonly group: string | number | undefined;
+}
+
+const admin = section<AdminConfig>({
+  socket: socketPathOrNone,
+  mode: withDefault(fileMode, "0660"),
+  group: optional(account),
+});
+
+interface TlsrptConfig {
+  /** The datagram socket of tlsrpt-reporter's collector; undefined: nothing is reported. */
+  readonly collector: string | undefined;
+}
+
+const tlsrpt = section<TlsrptConfig>({ collector: withDefault(socketPathOrNull, null) });
+
 interface LogConfig {
   /** The least severe level that is logged. */
   readonly level: "trace" | "debug" | "info" | "warn" | "error";
@@ -203,11 +230,13 @@ export interface Config {
   readonly dane: DaneConfig;
   readonly fetch: FetchConfig;
   readonly freshness: FreshnessConfig;
+  readonly admin: AdminConfig;
+  readonly tlsrpt: TlsrptConfig;
   readonly log: LogConfig;
 }
 
 export const schema = section<Config>(
-  { listen, maps, store, lookup, overrides, dns, dane, fetch, freshness, log },
+  { listen, maps, store, lookup, overrides, dns, dane, fetch, freshness, admin, tlsrpt, log },
   knownMaps,
 );
 

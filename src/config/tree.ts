@@ -19,6 +19,11 @@ export function updateAt(root: unknown, path: Path, change: (value: unknown) => 
   return isTree(tree) ? { ...tree, [step]: updateAt(tree[step], rest, change) } : root;
 }
 
+/** What is at `path` below `root`; undefined where there is nothing. */
+export function valueAt(root: unknown, path: Path): unknown {
+  return path.reduce<unknown>((tree, step) => (isTree(tree) ? tree[step] : undefined), root);
+}
+
 /** Freezes `value` and all that hangs on it. */
 export function deepFreeze<T>(value: T): T {
   if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {

@@ -155,21 +155,27 @@ function toPin(pin: z.infer<typeof pinSchema>): Pin {
   };
 }
 
-function toFailure({ id: recordId, failed_at, retry_at, ...rest }: z.infer<typeof failureSchema>): FetchFailure {
+function toFailure({
+  id: recordId,
+  failed_at,
+  retry_at,
+  ...rest
+}: z.infer<typeof failureSchema>): FetchFailure {
   return { recordId, ...rest, failedAt: Date.parse(failed_at), retryAt: Date.parse(retry_at) };
 }
 
 /** The fields beside the text are for people and tools; the text decides. */
 function checkPolicy({ text: policyText, mode, mx, maxAge }: Pin): void {
-  let policy;
+  let parsed;
   try {
-    ({ policy } = parsePolicy(Buffer.from(policyText)));
+    parsed = parsePolicy(Buffer.from(policyText));
   } catch (cause) {
     if (!(cause instanceof PolicyError)) throw cause;
     throw new CacheRecordError("policy", `pin.text is no policy: ${cause.message}`, { cause });
   }
-  const differs = (field: string) =>
-    new CacheRecordError("policy", `pin.${field} is not what pin.text says`);
+  const differs = (field: string) => new CacheRecordError("policy", `pin.${field} is not what pin.text says`);
+  const { policy } = parsed;
+  if (parsed.text !== policyText) throw new CacheRecordError("policy", "pin.text has a byte-order mark");
   if (policy.mode !== mode) throw differs("mode");
   if (policy.maxAge !== maxAge) throw differs("max_age");
   if (policy.mx.join("\n") !== mx.join("\n")) throw differs("mx");
@@ -198,7 +204,9 @@ function notAfter(limit: number, fault: string, times: Readonly<Record<string, n
 }
 
 function isTime(value: string): boolean {
-  return /^\d{4}-.*Z$/.test(value) && !Number.isNaN(Date.parse(value)) && isoTime(Date.parse(value)) === value;
+  return (
+    /^\d{4}-.*Z$/.test(value) && !Number.isNaN(Date.parse(value)) && isoTime(Date.parse(value)) === value
+  );
 }
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -214,7 +222,9 @@ function parseJson(line: Uint8Array): unknown {
 function strict<T extends z.core.$ZodLooseShape>(shape: T): z.ZodMiniObject<T, z.core.$strict> {
   return z.strictObject(shape, {
     error: ({ code, keys }) =>
-      code === "unrecognized_keys" && Array.isArray(keys) ? `has unknown fields: ${keys.join(", ")}` : "is no object",
+      code === "unrecognized_keys" && Array.isArray(keys)
+        ? `has unknown fields: ${keys.join(", ")}`
+        : "is no object",
   });
 }
 

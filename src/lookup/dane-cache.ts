@@ -25,7 +25,11 @@ interface DiscoveredDane {
 }
 
 export interface DaneCacheDeps {
-  /** Never rejects. */
+  /** What was last known, from before a restart. May throw; then nothing is. */
+  readonly recall: (domain: string) => KnownDaneKind | undefined;
+  /** Keeps it for {@link recall}. Never throws. */
+  readonly remember: (domain: string, kind: KnownDaneKind) => void;
+  /** A rejection counts as "unknown". */
   readonly discover: (domain: string) => Promise<DiscoveredDane>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -53,12 +57,19 @@ export class DaneCache implements DaneSource {
     const known = this.#known.get(domain);
     if (known !== undefined && now < known.until) return known;
     const flight = this.#flights.get(domain) ?? this.#start(domain, now);
-    const lastKnown = known === undefined ? undefined : lastKnownOf(known.state);
+    const lastKnown = this.#lastKnown(domain, known);
     if (!acceptsLastKnown || lastKnown === undefined) return flight.result;
     const reason = `DANE state of ${domain} unknown: DNS does not answer`;
     const standIn: KnownDane = { state: { kind: "unknown", reason, lastKnown }, until: 0 };
+    // Where DNS did not answer the last time either, nobody waits again.
+    if (known?.state.kind === "unknown") return standIn;
     const patience = this.#deps.options.patience - (now - flight.startedAt);
     return patience > 0 ? firstOf(flight.result, patience, standIn) : standIn;
+  }
+
+  /** Has all that is known looked at again when it is next asked for: the clock was stepped. */
+  expire(): void {
+    for (const [domain, { value }] of this.#known.dump()) this.#known.set(domain, { ...value, until: 0 });
   }
 
   #start(domain: string, startedAt: number): Flight {
@@ -69,13 +80,33 @@ export class DaneCache implements DaneSource {
   }
 
   async #discover(domain: string): Promise<KnownDane> {
-    const { state, ttl } = await this.#deps.discover(domain);
+    const { state: found, ttl } = await this.#ask(domain);
     const { holdMin, holdMax } = this.#deps.options;
-    const before = this.#known.get(domain);
     const until = this.#deps.now() + Math.min(Math.max(ttl * 1000, holdMin), holdMax);
-    const known = { state: before === undefined ? state : withLastKnown(state, before.state), until };
+    const lastKnown = this.#lastKnown(domain, this.#known.get(domain));
+    if (found.kind !== "unknown" && found.kind !== lastKnown) this.#deps.remember(domain, found.kind);
+    const known = { state: withLastKnown(found, lastKnown), until };
     this.#known.set(domain, known);
     return known;
+  }
+
+  /** That a discovery was cut short, or that we are at fault, is no answer about the domain. */
+  async #ask(domain: string): Promise<DiscoveredDane> {
+    try {
+      return await this.#deps.discover(domain);
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      return { state: { kind: "unknown", reason: `DANE state of ${domain} unknown: ${detail}` }, ttl: 0 };
+    }
+  }
+
+  #lastKnown(domain: string, known: KnownDane | undefined): KnownDaneKind | undefined {
+    if (known !== undefined) return lastKnownOf(known.state);
+    try {
+      return this.#deps.recall(domain);
+    } catch {
+      return undefined;
+    }
   }
 }
 
@@ -83,9 +114,10 @@ function lastKnownOf(state: DaneState): KnownDaneKind | undefined {
   return state.kind === "unknown" ? state.lastKnown : state.kind;
 }
 
-function withLastKnown(state: DaneState, before: DaneState): DaneState {
-  const lastKnown = lastKnownOf(before);
-  return state.kind === "unknown" && lastKnown !== undefined ? { ...state, lastKnown } : state;
+/** What a failed discovery itself says of the MX set is newer than what was known before. */
+function withLastKnown(state: DaneState, lastKnown: KnownDaneKind | undefined): DaneState {
+  if (state.kind !== "unknown" || state.lastKnown !== undefined || lastKnown === undefined) return state;
+  return { ...state, lastKnown };
 }
 
 async function firstOf<T>(work: Promise<T>, milliseconds: number, standIn: T): Promise<T> {

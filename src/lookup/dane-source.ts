@@ -22,8 +22,14 @@ export const DANE_NOT_ASKED: KnownDane = { state: { kind: "none" }, until: Infin
 /** DANE discovery switched off: nothing is asked, and no domain has DANE. */
 export const NO_DANE: DaneSource = { find: () => DANE_NOT_ASKED };
 
-/** What the facts of a domain mean for the verdict. */
+/**
+ * What the facts of a domain mean for the verdict. In an insecure MX set a failure is what whoever forged the set may have
+ * wanted: there it must not lift a policy either.
+ */
 export function daneState({ summary, mx }: DaneFinding): DaneState {
-  if (summary.state === "unknown") return { kind: "unknown", reason: summary.reason };
-  return { kind: summary.state === "some" && !mx.secure ? "insecure-mx" : summary.state };
+  const isInsecure = !mx.secure && (mx.kind === "mx" || mx.kind === "implicit");
+  if (summary.state === "unknown") {
+    return { kind: "unknown", reason: summary.reason, ...(isInsecure && { lastKnown: "insecure-mx" }) };
+  }
+  return { kind: summary.state === "some" && isInsecure ? "insecure-mx" : summary.state };
 }

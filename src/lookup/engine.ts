@@ -12,6 +12,7 @@ import { temporaryFailure } from "../policy/reply.ts";
 import type { Reply } from "../policy/reply.ts";
 import { needsDane, verdict } from "../policy/verdict.ts";
 import type { DaneState } from "../policy/verdict.ts";
+import { rebased } from "../store/rebase.ts";
 import { StoreError } from "../store/store.ts";
 import type { Entry, PolicyStore } from "../store/store.ts";
 import { DANE_NOT_ASKED } from "./dane-source.ts";
@@ -46,6 +47,8 @@ const TOUCH_INTERVAL = 60_000;
 interface Resolved {
   readonly state: DomainState;
   readonly result: ResolutionResult;
+  /** The row could not be read and nothing was fetched in its place: that there is no policy is not known. */
+  readonly isUnreadable: boolean;
 }
 
 const STOPPING = temporaryFailure("stsmapd is stopping, try again");
@@ -107,7 +110,7 @@ export class LookupEngine {
    */
   async refetch(domain: string): Promise<ResolutionResult> {
     // A resolution that runs may not fetch; this one must.
-    for (let running; (running = this.#flights.get(domain)) !== undefined; ) {
+    for (let running; (running = this.#flights.get(domain)) !== undefined;) {
       await running.catch(() => undefined);
     }
     return (await this.#flight(domain, "command")).result;
@@ -124,6 +127,18 @@ export class LookupEngine {
     // What a running flight brings may be older than that row.
     const again = () => this.#memory.delete(domain);
     void this.#flights.get(domain)?.then(again, again);
+  }
+
+  /**
+   * The clock was stepped, and is `now`. A policy held in memory is held on from there; all else is read or asked for again,
+   * so that a pin that seemed to have expired meanwhile is back.
+   */
+  rebase(now: number): void {
+    // In the order of use, which so stays as it is.
+    for (const [domain, { value }] of this.#memory.dump()) {
+      if (value.entry.pin === undefined) this.#memory.delete(domain);
+      else this.#memory.set(domain, new DomainState(rebased(value.entry, now)));
+    }
   }
 
   /** Ends all resolutions that run. Whoever waits, or would have to wait from now on, gets TEMP. Idempotent. */
@@ -181,7 +196,9 @@ export class LookupEngine {
   #resolveAndAnswer(domain: string, profile: MapProfile): Promise<Reply> {
     // Such a map will want to know of DANE whatever comes: ask beside the policy, not after it.
     if (profile.dane === "dane-only") void this.#deps.dane.find(domain, false);
-    const work = this.#resolve(domain, "query").then((state) => this.#answer(state, profile));
+    const work = this.#flight(domain, "query").then(({ state, isUnreadable }) =>
+      isUnreadable ? unreadable(domain) : this.#answer(state, profile),
+    );
     return this.#withinDeadline(domain, profile, work);
   }
 
@@ -218,7 +235,8 @@ export class LookupEngine {
 
   /** What can be said of `domain` without waiting further: a policy that does not come in time is none. */
   #lateReply(domain: string, profile: MapProfile): Reply {
-    const finding = this.#memory.get(domain)?.finding(this.#deps.now()) ?? { kind: "absent" };
+    const state = this.#memory.get(domain) ?? this.#recall(domain);
+    const finding = state?.finding(this.#deps.now()) ?? { kind: "absent" };
     const dane = needsDane(finding, profile)
       ? this.#deps.dane.find(domain, profile.dane === "yield")
       : DANE_NOT_ASKED;
@@ -256,22 +274,25 @@ export class LookupEngine {
     const readable = known === UNREADABLE ? undefined : known;
     const before = trigger === "command" && readable ? madeDue(readable, startedAt) : readable;
     const result = await resolvePolicy(domain, before, this.#deps, this.#stop.signal);
-    const { outcome, entry } = result;
+    const { outcome } = result;
+    // The clock may have been set back meanwhile.
+    const entry = rebased(result.entry, now());
     const state = new DomainState(entry, outcome.kind === "dns-failure" ? outcome.error.message : undefined);
     const isFetched = outcome.kind === "fetched";
     // A resolution that stopping cut short has learnt nothing that is worth remembering.
-    if (this.#stop.signal.aborted && !isFetched) return { state, result };
+    const isUnreadable = known === UNREADABLE && !isFetched;
+    if (this.#stop.signal.aborted && !isFetched) return { state, result, isUnreadable };
     const written = this.#write(entry);
-    // A policy is on disk before Postfix is told of it; all else may follow.
-    if (isFetched) await written;
+    // A policy is on disk before Postfix is told of it, and so is what the refresher reads next; all else may follow.
+    if (isFetched || trigger === "renewal") await written;
     // A sweep over rows that nobody asks for at the moment must not drive out those that are asked for.
     const isAsked = trigger === "query" || trigger === "recheck";
     const isWanted = isAsked || this.#memory.has(domain);
     // Only a policy is remembered in place of a row that could not be read.
-    if (isWanted && (known !== UNREADABLE || isFetched)) this.#memory.set(domain, state);
+    if (isWanted && !isUnreadable) this.#memory.set(domain, state);
     const pin = livePin(entry, now());
     events.resolved({ domain, trigger, outcome, entry, pin, durationMs: now() - startedAt });
-    return { state, result };
+    return { state, result, isUnreadable };
   }
 
   /** Resolves when `entry` is on disk, or when it is clear that it will not be soon. Never rejects. */
@@ -291,4 +312,9 @@ export class LookupEngine {
       clearTimeout(timer);
     }
   }
+}
+
+/** NOTFOUND would be a claim about a pin that may well be there. */
+function unreadable(domain: string): Reply {
+  return temporaryFailure(`the cache cannot be read, and may hold a policy of ${domain}`);
 }

@@ -12,7 +12,7 @@ export type ResolutionOutcome =
   /** The record has the id we hold. */
   | { readonly kind: "current"; readonly recordId: string }
   /** There is no record, or none that is valid. */
-  | { readonly kind: "no-record"; readonly reason: string }
+  | { readonly kind: "no-record"; readonly reason: string; readonly isInvalid: boolean }
   | { readonly kind: "dns-failure"; readonly error: DnsError }
   | { readonly kind: "fetch-failure"; readonly recordId: string; readonly error: FetchError }
   /** A fetch for this id failed a short while ago and is not tried again yet. */

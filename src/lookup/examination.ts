@@ -4,6 +4,8 @@ import { FetchError } from "../net/policy-fetcher.ts";
 import type { FetchTrace, PolicyFetcher } from "../net/policy-fetcher.ts";
 import { DnsError } from "../net/resolver.ts";
 import type { Resolver } from "../net/resolver.ts";
+import { tlsrptDatagram } from "../net/tlsrpt-datagram.ts";
+import type { PolicyFailure, TlsrptDatagram } from "../net/tlsrpt-datagram.ts";
 import { policyDomain } from "../policy/domain.ts";
 import type { MapProfile } from "../policy/map-profile.ts";
 import { mxPatternMatches } from "../policy/policy.ts";
@@ -16,6 +18,9 @@ import { daneState } from "./dane-source.ts";
 import { discoverRecord } from "./discovery.ts";
 import type { RecordDiscovery } from "./discovery.ts";
 import type { MapProfiles } from "./maps.ts";
+import { discoverTlsrptRecord } from "./tlsrpt-discovery.ts";
+import type { TlsrptDiscovery } from "./tlsrpt-discovery.ts";
+import { invalidRecord, reportableFetchFailure } from "./tlsrpt-failure.ts";
 
 export interface Examination {
   /** The next hop as it was given. */
@@ -27,6 +32,7 @@ export interface Examination {
   readonly fetch?: FetchExamination;
   readonly mx?: MxExamination;
   readonly dane?: DaneFinding;
+  readonly tlsrpt?: TlsrptExamination;
   /** What each map answers. */
   readonly answers: readonly MapAnswer[];
 }
@@ -48,6 +54,12 @@ export interface MxHost {
   readonly preference: number;
   /** Whether the policy names it; undefined without a policy. */
   readonly allowed: boolean | undefined;
+}
+
+export interface TlsrptExamination {
+  readonly record: TlsrptDiscovery;
+  /** What a daemon that holds no policy would report; undefined: nothing. */
+  readonly report: { readonly failure: PolicyFailure; readonly datagram: TlsrptDatagram } | undefined;
 }
 
 export interface MapAnswer {
@@ -77,10 +89,11 @@ export async function examine(
   const domain = policyDomain(key);
   if (domain === undefined)
     return { key, domain, answers: answersFor({ kind: "absent" }, { kind: "none" }, deps.maps) };
-  const [record, mxAnswer, dane] = await Promise.all([
+  const [record, mxAnswer, dane, tlsrptRecord] = await Promise.all([
     discoverRecord(domain, deps.resolver, signal),
     discoverMx(domain, deps.resolver, signal),
     deps.discoverDane(domain),
+    discoverTlsrptRecord(domain, deps.resolver, signal),
   ]);
   const fetch = record.kind === "record" ? await fetchPolicy(domain, deps.fetcher, signal) : undefined;
   const policy = fetch?.kind === "fetched" ? fetch.policy : undefined;
@@ -91,6 +104,7 @@ export async function examine(
     ...(fetch !== undefined && { fetch }),
     mx: judgeMx(mxAnswer, policy),
     dane,
+    tlsrpt: judgeTlsrpt(domain, tlsrptRecord, failureOf(domain, record, fetch)),
     answers: answersFor(findingOf(domain, record, fetch), daneState(dane), deps.maps),
   };
 }
@@ -98,6 +112,25 @@ export async function examine(
 export function policyPresence({ record, fetch }: Examination): PolicyPresence {
   if (record?.kind === "dns-failure" || fetch?.kind === "failed") return "unknown";
   return fetch?.kind === "fetched" ? "policy" : "no-policy";
+}
+
+function failureOf(
+  domain: string,
+  record: RecordDiscovery,
+  fetch: FetchExamination | undefined,
+): PolicyFailure | undefined {
+  if (record.kind === "invalid") return invalidRecord(domain, record.reason);
+  return fetch?.kind === "failed" ? reportableFetchFailure(domain, fetch.error) : undefined;
+}
+
+function judgeTlsrpt(
+  domain: string,
+  record: TlsrptDiscovery,
+  failure: PolicyFailure | undefined,
+): TlsrptExamination {
+  if (record.kind !== "record" || failure === undefined) return { record, report: undefined };
+  const datagram = tlsrptDatagram({ domain, record: record.text, failure, cached: undefined });
+  return { record, report: { failure, datagram } };
 }
 
 function findingOf(

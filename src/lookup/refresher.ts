@@ -16,12 +16,14 @@ interface RefresherOptions {
   readonly pace: number;
   /** Renewals under way at once. */
   readonly concurrency: number;
-  /** The shortest sleep between two rounds, so that rows the store cannot update are not gone round and round. */
+  /** The shortest sleep between two rounds. */
   readonly shortestSleep: number;
   /** The longest sleep: policies that arrived meanwhile, by this or another process, are noticed after it. */
   readonly longestSleep: number;
-  /** How often rows that say nothing any more are deleted. */
-  readonly sweepInterval: number;
+  /** How often rows that say nothing any more are deleted, and those from a clock that was ahead put right. */
+  readonly tidyInterval: number;
+  /** How long such a row is kept all the same: should the clock be ahead, what it ended is there again once it is right. */
+  readonly keepSpent: number;
 }
 
 export interface RefresherDeps {
@@ -34,23 +36,29 @@ export interface RefresherDeps {
   readonly options: RefresherOptions;
 }
 
-/** Rows read at once. */
+/** Rows read at once; more than ever are under way, so that each page brings new ones. */
 const PAGE = 100;
 
 /** Runs until `signal` fires; resolves when nothing it started is under way. Never rejects. */
 export async function runRefresher(deps: RefresherDeps, signal: AbortSignal): Promise<void> {
-  const { now, options } = deps;
-  let sweptAt = now();
+  const { store, now, options } = deps;
+  await tidy(deps, () => store.rebase(now()));
+  let tidiedAt = now();
   while (!signal.aborted) {
     let wait = options.longestSleep;
     try {
       await renewDue(deps, signal);
-      if (now() - sweptAt >= options.sweepInterval) {
-        sweptAt = now();
-        await deps.store.deleteExpired(sweptAt, sweptAt - options.unusedAfter);
+      // In either direction: the clock may have been set back.
+      if (Math.abs(now() - tidiedAt) >= options.tidyInterval) {
+        tidiedAt = now();
+        await tidy(deps, () => store.rebase(tidiedAt));
+        // Not at the start, when the clock of a machine without a battery is often wrong.
+        const spentBefore = tidiedAt - options.keepSpent;
+        await tidy(deps, () => store.deleteExpired(spentBefore, tidiedAt - options.unusedAfter));
       }
-      const next = deps.store.nextDue(now(), now() - options.unusedAfter);
-      wait = Math.min(Math.max((next ?? Infinity) - now(), options.shortestSleep), options.longestSleep);
+      const left = (store.nextDue(now(), now() - options.unusedAfter) ?? Infinity) - now();
+      // What is due after a round could not be written: to try at once would go round and round, at the policy hosts' cost.
+      if (left > 0) wait = Math.min(Math.max(left, options.shortestSleep), options.longestSleep);
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       deps.events.storeFailed("read", undefined, error);
@@ -59,25 +67,41 @@ export async function runRefresher(deps: RefresherDeps, signal: AbortSignal): Pr
   }
 }
 
-/** Works off what is due now, page by page, at the pace of the options; no domain twice. */
-async function renewDue({ store, refresh, now, options }: RefresherDeps, signal: AbortSignal): Promise<void> {
-  const tried = new Set<string>();
+/**
+ * Works off what is due, page by page, at the pace of the options. Ends when all that is due has had its turn, and early
+ * while the store cannot write: what is fetched then is forgotten.
+ */
+async function renewDue(deps: RefresherDeps, signal: AbortSignal): Promise<void> {
+  const { store, refresh, now, options } = deps;
   const running = new Set<Promise<void>>();
-  for (;;) {
-    const due = store.due(now(), now() - options.unusedAfter, PAGE);
-    const page = due.filter(({ domain }) => !tried.has(domain));
-    if (page.length === 0) break;
-    for (const { domain } of page) {
-      if (running.size >= options.concurrency) await Promise.race(running);
-      if (signal.aborted) break;
-      tried.add(domain);
-      const renewal = refresh(domain).finally(() => running.delete(renewal));
-      running.add(renewal);
-      await pause(options.pace, signal);
+  /** Rows of the last page: those still due when the next is read are under way, or could not be written. */
+  let started = new Set<string>();
+  try {
+    for (;;) {
+      const page = store.due(now(), now() - options.unusedAfter, PAGE).map(({ domain }) => domain);
+      const fresh = page.filter((domain) => !started.has(domain));
+      if (fresh.length === 0) return;
+      started = new Set(page);
+      for (const domain of fresh) {
+        while (running.size >= options.concurrency) await Promise.race(running);
+        if (signal.aborted) return;
+        const renewal = refresh(domain).finally(() => running.delete(renewal));
+        running.add(renewal);
+        await pause(options.pace, signal);
+        if (!store.health().writable) return;
+      }
     }
-    // The rows of this page must have been written before the next page is read.
+  } finally {
     await Promise.all(running);
-    if (signal.aborted) break;
+  }
+}
+
+async function tidy({ events }: RefresherDeps, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    events.storeFailed("write", undefined, error);
   }
 }
 

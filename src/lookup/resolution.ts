@@ -73,9 +73,9 @@ function withoutFetch(discovery: Exclude<RecordDiscovery, { kind: "record" }>): 
     case "dns-failure":
       return discovery;
     case "invalid":
-      return { kind: "no-record", reason: discovery.reason };
+      return { kind: "no-record", reason: discovery.reason, isInvalid: true };
     case "none":
-      return { kind: "no-record", reason: "no MTA-STS record" };
+      return { kind: "no-record", reason: "no MTA-STS record", isInvalid: false };
   }
 }
 

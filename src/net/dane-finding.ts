@@ -18,7 +18,7 @@ export interface TlsaFinding {
  * - `secure-tlsa`: authenticated TLSA records, at least one usable.
  * - `unusable-tlsa`: authenticated TLSA records, none usable. Postfix's `dane` then encrypts without verifying.
  * - `no-tlsa`: authenticated that there are none.
- * - `insecure`: the answer about the address or about TLSA was not authenticated.
+ * - `insecure`: the answer about TLSA was not authenticated, or that about the address, with no signed alias leading there.
  * - `no-address`: no such host; no mail can go there.
  * - `unknown`: DNS could not be asked, see `failure`.
  */
@@ -114,12 +114,12 @@ function isDerSequence(data: Uint8Array): boolean {
  * What the hosts mean together. A host without an address counts for nothing: no mail can go there. A failure makes the
  * whole unknown only where its answer could change it. In an insecure MX set a failed address cannot: no mail goes there
  * meanwhile, DANE cannot be required of it (RFC 7672 §2.2.1), and whoever forges the set must not be able to undo the
- * MTA-STS policy by adding a broken host. A failed TLSA answer there follows an authenticated address, so it counts.
+ * MTA-STS policy by adding a broken host. TLSA is asked for only of hosts in signed zones, so a failure of that counts.
  */
 export function summarise(mx: MxSet, hosts: readonly DaneHost[]): DaneSummary {
   const counted = hosts.filter((host) => host.state !== "no-address");
   const failure = counted.find(
-    (host) => host.failure !== undefined && (mx.secure || host.addressSecure),
+    (host) => host.failure !== undefined && (mx.secure || host.tlsaName !== undefined),
   )?.failure;
   const known = counted.filter((host) => host.failure === undefined);
   const secure = known.filter((host) => host.state === "secure-tlsa").length;

@@ -79,9 +79,16 @@ async function discoverHost(
   }
   const { canonicalName, authenticated: addressSecure } = address;
   const found = { ...host, canonicalName, addressSecure, failure: undefined };
+  if (addressSecure) {
+    return { ...found, ...(await discoverTlsa([...new Set([canonicalName, name])], questions)) };
+  }
   // RFC 7672 §2.2.2: name servers of unsigned zones may fail on TLSA, so they are not asked.
-  if (!addressSecure) return { ...found, state: "insecure" };
-  return { ...found, ...(await discoverTlsa([...new Set([canonicalName, name])], questions)) };
+  const insecure: DaneHost = { ...found, state: "insecure" };
+  if (canonicalName === name) return insecure;
+  // But an alias may itself be in a signed zone, and have TLSA records there, wherever it leads.
+  const alias = await questions.ask(name, "CNAME");
+  if ("failure" in alias) return { ...found, state: "unknown", failure: alias.failure };
+  return alias.authenticated ? { ...found, ...(await discoverTlsa([name], questions)) } : insecure;
 }
 
 /** RFC 7672 §2.2.3: the name after all aliases first, then, where it has no secure TLSA records, the original one. */

@@ -28,6 +28,7 @@ const SHAPES: { readonly [K in RecordType]: (record: AnswerOf<K>) => RecordShape
   MX: ({ data }) => ({ preference: data.preference ?? 0, exchange: normalName(data.exchange) }),
   TXT: ({ data }) => [data].flat().map(latin1).join(""),
   TLSA: ({ data: { certificate, ...parameters } }) => ({ ...parameters, data: certificate }),
+  CNAME: ({ data }) => normalName(data),
   SOA: ({ data }) => data,
   DNSKEY: ({ data }) => data,
 };
@@ -46,7 +47,7 @@ export function readMessage<T extends RecordType>(
   const authenticated = trail.authenticated && message.authenticated;
   let { name, aliases, ttl } = trail;
   for (;;) {
-    const alias = recordsOf(message.answers, name, "CNAME")[0];
+    const alias = type === "CNAME" ? undefined : recordsOf(message.answers, name, "CNAME")[0];
     if (alias === undefined) break;
     aliases++;
     if (aliases > MAX_ALIASES)

@@ -24,6 +24,8 @@ export interface RecordShapes {
   /** All character-strings of one record joined with nothing between them, one char per octet (latin1). */
   TXT: string;
   TLSA: TlsaRecord;
+  /** The target, in lower case. Asked for by itself, an alias is not followed. */
+  CNAME: string;
   /** For the self-test of a validating resolver only: the presence matters, not the content. */
   SOA: unknown;
   DNSKEY: unknown;

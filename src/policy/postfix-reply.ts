@@ -34,8 +34,9 @@ function secureReply(policy: AppliedPolicy, attributes: MapProfile["attributes"]
   const base = ["secure", `match=${patterns.map(matchEntry).join(":")}`, "servername=hostname"];
   if (attributes === "3.4") return okReply(policy, base, base);
   const sts = [...base, "policy_type=sts", `policy_domain=${policy.domain}`];
+  const strings = policyStrings(policy.text).map((line) => `{ policy_string = ${line} }`);
   const hostPatterns = patterns.map((pattern) => `mx_host_pattern=${pattern}`);
-  return okReply(policy, [...sts, ...policyStrings(policy.text), ...hostPatterns], [...sts, ...hostPatterns]);
+  return okReply(policy, [...sts, ...strings, ...hostPatterns], [...sts, ...hostPatterns]);
 }
 
 /** Never cuts: half a policy would be another policy. */
@@ -54,9 +55,9 @@ function matchEntry(pattern: string): string {
   return pattern.startsWith("*.") ? pattern.slice(1) : pattern;
 }
 
-function policyStrings(text: string): string[] {
+/** The lines of a policy file that Postfix can be told, and which it passes on in its TLS reports. */
+export function policyStrings(text: string): string[] {
   return policyLines(text)
     .map(trimEndWsp)
-    .filter((line) => CARRIABLE_LINE.test(line))
-    .map((line) => `{ policy_string = ${line} }`);
+    .filter((line) => CARRIABLE_LINE.test(line));
 }

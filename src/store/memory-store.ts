@@ -1,4 +1,6 @@
 /** A store that forgets everything at the end of the process. */
+import type { KnownDaneKind } from "../policy/verdict.ts";
+import { rebased } from "./rebase.ts";
 import { dueAt, HISTORY_LENGTH, spentAt, StoreError } from "./store.ts";
 import type {
   Entry,
@@ -12,9 +14,15 @@ import type {
 
 const WEEK_MS = 7 * 86_400_000;
 
+interface Row {
+  entry: Entry;
+  readonly history: HistoryStep[];
+  dane?: KnownDaneKind;
+}
+
 /** Keeps the rules of {@link PolicyStore} in a Map. Scans all rows for `due`, `list` and `counts`. */
 export class MemoryStore implements PolicyStore {
-  readonly #rows = new Map<string, { entry: Entry; readonly history: HistoryStep[] }>();
+  readonly #rows = new Map<string, Row>();
   #closed = false;
 
   get(domain: string): Entry | undefined {
@@ -24,7 +32,7 @@ export class MemoryStore implements PolicyStore {
 
   async put(entry: Entry): Promise<void> {
     this.#refuseWhenClosed();
-    const row = this.#rows.get(entry.domain) ?? { entry, history: [] };
+    const row: Row = this.#rows.get(entry.domain) ?? { entry, history: [] };
     row.entry = merge(row.entry, entry);
     addSteps(row.history, entry);
     this.#rows.set(entry.domain, row);
@@ -33,6 +41,16 @@ export class MemoryStore implements PolicyStore {
   touch(domain: string, usedAt: number): void {
     const row = this.#rows.get(domain);
     if (row !== undefined && usedAt > row.entry.usedAt) row.entry = { ...row.entry, usedAt };
+  }
+
+  lastDane(domain: string): KnownDaneKind | undefined {
+    this.#refuseWhenClosed();
+    return this.#rows.get(domain)?.dane;
+  }
+
+  noteDane(domain: string, kind: KnownDaneKind): void {
+    const row = this.#rows.get(domain);
+    if (row !== undefined) row.dane = kind;
   }
 
   async delete(domain: string): Promise<void> {
@@ -48,6 +66,23 @@ export class MemoryStore implements PolicyStore {
       if (spentAt(entry) <= now && (isBlank || entry.usedAt < unusedSince)) this.#rows.delete(entry.domain);
     }
     return before - this.#rows.size;
+  }
+
+  async rebase(now: number): Promise<number> {
+    this.#refuseWhenClosed();
+    let moved = 0;
+    for (const row of this.#rows.values()) {
+      const entry = rebased(row.entry, now);
+      if (entry === row.entry) continue;
+      row.entry = entry;
+      moved++;
+      const ahead = (row.history.at(-1)?.firstSeen ?? 0) - now;
+      const steps = row.history.map((step) =>
+        step.firstSeen > now ? { ...step, firstSeen: step.firstSeen - ahead } : step,
+      );
+      row.history.splice(0, Infinity, ...steps);
+    }
+    return moved;
   }
 
   due(now: number, usedSince: number, limit: number): Entry[] {

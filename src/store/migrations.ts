@@ -80,6 +80,21 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   INSERT INTO counter VALUES (0, 0);
   `,
+  // With expires_at in the index, what expired and waits to be deleted is passed over without reading its rows.
+  `
+  DROP INDEX domain_due;
+  CREATE INDEX domain_due ON domain (used_day, next_at, expires_at) WHERE next_at IS NOT NULL;
+  `,
+  // Apart from the policies, whose rows it must never change; gone with them.
+  `
+  CREATE TABLE dane (
+    domain TEXT PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('none', 'some', 'all', 'insecure-mx'))
+  ) STRICT, WITHOUT ROWID;
+  CREATE TRIGGER dane_gone AFTER DELETE ON domain BEGIN
+    DELETE FROM dane WHERE domain = OLD.domain;
+  END;
+  `,
 ];
 
 /**

@@ -5,6 +5,8 @@ import { ENTRY_COLUMNS, type Row } from "./sqlite-row.ts";
 
 /** Ids read by one query; where it fails, the range is halved until the rows that cannot be read stand alone. */
 const RANGE = 1024;
+/** Rows with one change number: no more than a transaction of the writer has. */
+const CHANGES_TOGETHER = 1000;
 /** Bytes that one domain takes at least in the file, with its index entries. */
 const SMALLEST_ROW = 256;
 
@@ -31,22 +33,25 @@ export function salvage(path: string, fresh: Database.Database): number {
 }
 
 function copyAll(damaged: Database.Database, fresh: Database.Database): number {
-  // Writer 0 is nobody: every process takes the rows for another's.
+  // Writer -1 is nobody: every process takes the rows for another's.
   const columns = ENTRY_COLUMNS.join(", ");
   const insertEntry = fresh.prepare(
-    `INSERT INTO domain (${columns}, change, writer) VALUES (${ENTRY_COLUMNS.map((c) => `:${c}`).join(", ")}, 1, 0)`,
+    `INSERT INTO domain (${columns}, change, writer)
+     VALUES (${ENTRY_COLUMNS.map((column) => `:${column}`).join(", ")}, :change, -1)`,
   );
   const insertStep = fresh.prepare(
     "INSERT INTO id_history (domain, first_seen, record_id, outcome) VALUES (:domain, :first_seen, :record_id, :outcome)",
   );
   let entries = 0;
   for (const row of readable<Row>(damaged, "domain", columns)) {
-    if (isPlausible(row) && wasInserted(insertEntry, row)) entries++;
+    // In portions, as if by many transactions: other processes read them so.
+    const change = 1 + Math.floor(entries / CHANGES_TOGETHER);
+    if (isPlausible(row) && wasInserted(insertEntry, { ...row, change })) entries++;
   }
   for (const row of readable(damaged, "id_history", "domain, first_seen, record_id, outcome")) {
     wasInserted(insertStep, row);
   }
-  fresh.exec("UPDATE counter SET change = 1");
+  fresh.prepare("UPDATE counter SET change = ?").run(1 + Math.floor(entries / CHANGES_TOGETHER));
   return entries;
 }
 

@@ -1,5 +1,6 @@
 /** The queries of the main thread. Each seeks in an index and reads a bounded number of rows, so none stalls the event loop. */
 import type Database from "better-sqlite3";
+import type { KnownDaneKind } from "../policy/verdict.ts";
 import { ENTRY_COLUMNS, entryOf, type Row } from "./sqlite-row.ts";
 import type { Entry, HistoryStep, ListFilter, ListPage } from "./store.ts";
 
@@ -75,6 +76,10 @@ export class SqliteReader {
     return { entries, next: scanned.length < limit ? undefined : scanned.at(-1) };
   }
 
+  lastDane(domain: string): KnownDaneKind | undefined {
+    return this.#statements.lastDane.get(domain);
+  }
+
   history(domain: string): HistoryStep[] {
     return this.#statements.history.all(domain);
   }
@@ -146,6 +151,7 @@ function prepareAll(db: Database.Database) {
          AND (:failed IS NULL OR (failed_id IS NOT NULL) = :failed)
        ORDER BY domain`,
     ),
+    lastDane: db.prepare<[string], KnownDaneKind>("SELECT kind FROM dane WHERE domain = ?").pluck(),
     history: db.prepare<[string], HistoryStep>(
       `SELECT record_id AS recordId, first_seen AS firstSeen, outcome
        FROM id_history WHERE domain = ? ORDER BY first_seen`,

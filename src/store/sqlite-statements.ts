@@ -1,7 +1,17 @@
 /** Everything that changes rows, with the rules of what may overwrite what. For the writer thread. */
 import type Database from "better-sqlite3";
 import type { PolicyMode } from "../policy/policy.ts";
-import { CHECK_COLUMNS, ENTRY_COLUMNS, PIN_COLUMNS, type RowValues } from "./sqlite-row.ts";
+import type { KnownDaneKind } from "../policy/verdict.ts";
+import { CLOCK_TOLERANCE, rebased } from "./rebase.ts";
+import {
+  CHECK_COLUMNS,
+  ENTRY_COLUMNS,
+  PIN_COLUMNS,
+  entryOf,
+  type Row,
+  rowOf,
+  type RowValues,
+} from "./sqlite-row.ts";
 import { HISTORY_LENGTH, type StoreCounts } from "./store.ts";
 import type { Touch } from "./writer-protocol.ts";
 
@@ -47,6 +57,10 @@ export class SqliteStatements {
     if (added > 0) this.#all.trimSteps.run({ domain });
   }
 
+  noteDane(domain: string, kind: KnownDaneKind): void {
+    this.#all.noteDane.run({ domain, kind });
+  }
+
   delete(domain: string, change: number, writer: number): void {
     if (this.#all.delete.run(domain).changes === 0) return;
     this.#all.deleteSteps.run(domain);
@@ -62,6 +76,21 @@ export class SqliteStatements {
     const domains = this.#all.deleteExpired.all({ now, unusedSince, limit });
     for (const domain of domains) this.#all.deleteSteps.run(domain);
     return domains.length;
+  }
+
+  /** Looks at `limit` rows from id `after` on; `last` is the id of the last of them, undefined where none is left. */
+  rebase(now: number, after: number, limit: number): { moved: number; last: number | undefined } {
+    const last = this.#all.lastOfIds.get({ after, limit });
+    const ahead =
+      last === undefined ? [] : this.#all.ahead.all({ after, last, until: now + CLOCK_TOLERANCE });
+    // Writer -1 is nobody: every process takes the rows for another's, and reads them again.
+    const change = ahead.length > 0 ? this.nextChange() : 0;
+    for (const row of ahead) {
+      const [domain, ...values] = rowOf(rebased(entryOf(row), now));
+      this.#all.overwrite.run(...values, change, -1, domain);
+      this.#all.moveSteps.run({ domain, now });
+    }
+    return { moved: ahead.length, last };
   }
 
   counts(now: number): StoreCounts {
@@ -114,6 +143,10 @@ function prepareAll(db: Database.Database) {
          SELECT first_seen FROM id_history WHERE domain = :domain
          ORDER BY first_seen DESC LIMIT 1 OFFSET ${HISTORY_LENGTH})`,
     ),
+    noteDane: db.prepare(
+      `INSERT INTO dane (domain, kind) SELECT :domain, :kind FROM domain WHERE domain = :domain
+       ON CONFLICT (domain) DO UPDATE SET kind = excluded.kind WHERE kind <> excluded.kind`,
+    ),
     deleteSteps: db.prepare("DELETE FROM id_history WHERE domain = ?"),
     delete: db.prepare("DELETE FROM domain WHERE domain = ?"),
     addDeletion: db.prepare("INSERT OR IGNORE INTO deletion VALUES (?, ?, ?)"),
@@ -131,6 +164,26 @@ function prepareAll(db: Database.Database) {
          RETURNING domain`,
       )
       .pluck(),
+    lastOfIds: db
+      .prepare<[{ after: number; limit: number }], number>(
+        "SELECT max(id) FROM (SELECT id FROM domain WHERE id > :after ORDER BY id LIMIT :limit) HAVING max(id) IS NOT NULL",
+      )
+      .pluck(),
+    ahead: db.prepare<[{ after: number; last: number; until: number }], Row>(
+      `SELECT ${ENTRY_COLUMNS.join(", ")} FROM domain WHERE id > :after AND id <= :last
+         AND max(coalesce(fetched_at, 0), coalesce(failed_at, 0), checked_at, used_at) > :until`,
+    ),
+    overwrite: db.prepare(
+      `UPDATE domain SET ${columns
+        .slice(1)
+        .map((column) => `${column} = ?`)
+        .join(", ")} WHERE domain = ?`,
+    ),
+    moveSteps: db.prepare(
+      `UPDATE OR REPLACE id_history
+       SET first_seen = first_seen - (SELECT max(first_seen) - :now FROM id_history WHERE domain = :domain)
+       WHERE domain = :domain AND first_seen > :now`,
+    ),
     modes: db.prepare<[{ now: number; until: number }], ModeCount>(
       `SELECT mode, count(*) AS number, min(checked_at) AS oldest,
          count(*) FILTER (WHERE expires_at > :now AND expires_at <= :until) AS soon

@@ -1,4 +1,5 @@
 /** The durable store: reads on this thread, writes on the writer's, one SQLite file that other processes may share. */
+import type { KnownDaneKind } from "../policy/verdict.ts";
 import { storeError } from "./sqlite-error.ts";
 import { fileIdentity, openFile } from "./sqlite-file.ts";
 import { SqliteReader } from "./sqlite-reader.ts";
@@ -29,6 +30,8 @@ export interface SqliteStoreOptions extends WriterOptions {
 const READ_PATIENCE = 250;
 /** Rows deleted by one transaction, so that writes get in between. */
 const DELETED_AT_ONCE = 500;
+/** Rows looked at by one transaction. */
+const REBASED_AT_ONCE = 5000;
 
 export class SqliteStore implements PolicyStore {
   readonly #options: SqliteStoreOptions;
@@ -91,6 +94,15 @@ export class SqliteStore implements PolicyStore {
     if (this.#closing === undefined) this.#queue.touch(domain, usedAt);
   }
 
+  lastDane(domain: string): KnownDaneKind | undefined {
+    return this.#read((reader) => reader.lastDane(domain));
+  }
+
+  noteDane(domain: string, kind: KnownDaneKind): void {
+    // A failure stands in health().
+    this.#add({ kind: "dane", domain, dane: kind }).catch(() => undefined);
+  }
+
   async deleteExpired(now: number, unusedSince: number): Promise<number> {
     let total = 0;
     for (;;) {
@@ -99,6 +111,18 @@ export class SqliteStore implements PolicyStore {
       const deleted = await this.#observed(this.#thread.request("deleteExpired", request));
       total += deleted;
       if (deleted < DELETED_AT_ONCE) return total;
+    }
+  }
+
+  async rebase(now: number): Promise<number> {
+    let total = 0;
+    for (let after = 0; ;) {
+      this.#refuseWhenClosed();
+      const request = { now, after, limit: REBASED_AT_ONCE };
+      const { moved, last } = await this.#observed(this.#thread.request("rebase", request));
+      total += moved;
+      if (last === undefined) return total;
+      after = last;
     }
   }
 

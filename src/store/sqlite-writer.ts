@@ -55,6 +55,7 @@ function write(request: Requests["write"]["in"]): Requests["write"]["out"] {
     // Nested, so a savepoint: what a bad entry wrote is undone, and the others stand.
     const one = db.transaction((item: Write) => {
       if (item.kind === "put") statements.put(item.row, change, writer);
+      else if (item.kind === "dane") statements.noteDane(item.domain, item.dane);
       else statements.delete(item.domain, change, writer);
     });
     for (const [index, item] of writes.entries()) {
@@ -86,12 +87,18 @@ function findDamage(): string | undefined {
   }
 }
 
+function rebase({ now, after, limit }: Requests["rebase"]["in"]): Requests["rebase"]["out"] {
+  const { db, statements } = current();
+  return db.transaction(() => statements.rebase(now, after, limit)).immediate();
+}
+
 const answers: { [K in RequestKind]: (request: Requests[K]["in"]) => Requests[K]["out"] } = {
   write,
   deleteExpired: ({ now, unusedSince, limit }) => {
     const { db, statements } = current();
     return db.transaction(() => statements.deleteExpired(now, unusedSince, limit)).immediate();
   },
+  rebase,
   counts: ({ now }) => current().statements.counts(now),
   findDamage,
   setAside: ({ damaged, at }) => {

@@ -1,5 +1,6 @@
 /** What is remembered of a domain across restarts, and who keeps it. */
 import type { PolicyMode } from "../policy/policy.ts";
+import type { KnownDaneKind } from "../policy/verdict.ts";
 
 /** A policy that was fetched once and holds until `expiresAt` (trust on first use). Times are milliseconds since 1970. */
 export interface Pin {
@@ -134,6 +135,12 @@ export interface PolicyStore {
   /** Notes that `domain` was asked for at `usedAt`; written with some later transaction, or lost in a crash. Never throws. */
   touch(domain: string, usedAt: number): void;
 
+  /** The DANE state last known of a domain that has a row; it stands in while DNS cannot be asked, through restarts too. */
+  lastDane(domain: string): KnownDaneKind | undefined;
+
+  /** Remembers it for {@link lastDane}; written with the next transaction, or lost in a crash. Never throws. */
+  noteDane(domain: string, kind: KnownDaneKind): void;
+
   /** Forgets the row and its history; resolves when that is on disk. What was put before is forgotten, what is put later stays. */
   delete(domain: string): Promise<void>;
 
@@ -142,6 +149,12 @@ export interface PolicyStore {
    * spent rows with neither. Resolves with their number.
    */
   deleteExpired(now: number, unusedSince: number): Promise<number>;
+
+  /**
+   * Moves rows that tell of moments after `now` back to it, as {@link rebased} of rebase.ts does: they were written while the
+   * clock was ahead. Resolves with their number.
+   */
+  rebase(now: number): Promise<number>;
 
   /**
    * At most `limit` rows used since `usedSince`, with a pin that holds at `now`, of which {@link dueAt} has come; the

@@ -1,4 +1,5 @@
 /** What the main thread asks of the writer thread, and what it gets. */
+import type { KnownDaneKind } from "../policy/verdict.ts";
 import type { FileOptions } from "./sqlite-file.ts";
 import type { RowValues } from "./sqlite-row.ts";
 import type { StoreCounts, StoreErrorCode } from "./store.ts";
@@ -11,6 +12,7 @@ export interface WriterOptions extends FileOptions {
 /** One write of a batch, done in the order given. */
 export type Write =
   | { readonly kind: "put"; readonly row: RowValues }
+  | { readonly kind: "dane"; readonly domain: string; readonly dane: KnownDaneKind }
   | { readonly kind: "delete"; readonly domain: string };
 
 export type Touch = readonly [domain: string, usedAt: number];
@@ -38,6 +40,11 @@ export interface Requests {
   deleteExpired: {
     in: { readonly now: number; readonly unusedSince: number; readonly limit: number };
     out: number;
+  };
+  /** Rebases rows among the `limit` whose ids follow `after`; `last` is undefined after the last of them. */
+  rebase: {
+    in: { readonly now: number; readonly after: number; readonly limit: number };
+    out: { readonly moved: number; readonly last: number | undefined };
   };
   counts: { in: { readonly now: number }; out: StoreCounts };
   /** Searches the whole file for damage; answers with the first found, or undefined. */

@@ -65,6 +65,8 @@ describe("parseConfig", () => {
         renewMargin: 86_400_000,
         unusedAfter: 5_184_000_000,
       },
+      admin: { socket: "/var/lib/stsmapd/admin.sock", mode: 0o660, group: undefined },
+      tlsrpt: { collector: undefined },
       log: { level: "info", format: "auto" },
     });
   });
@@ -195,6 +197,7 @@ lookupp: {}
     ["fetch: { proxy: proxy.example:3128 }", "fetch.proxy"], // no scheme
     ["fetch: { ca_file: 5 }", "fetch.ca_file"],
     ['store: { path: "" }', "store.path"],
+    [`tlsrpt: { collector: /${"x".repeat(107)} }`, "tlsrpt.collector"], // no unix socket can have it
     ["log: { level: [info] }", "log.level"],
     ['maps: { "two words": {} }', "maps.two words"], // a socketmap request ends the name at the space
     ["maps: { postfix: { attributes: 3.5 } }", "maps.postfix.attributes"],

@@ -24,6 +24,10 @@ export class NameServer {
   readonly #zones = new Map<string, Zone>();
   /** Key: zone name; value: its DS records as the parent publishes them. */
   readonly #delegationSigners = new Map<string, string[]>();
+  /** Zones that are no longer signed: their files hold signatures. */
+  readonly #frozen = new Set<string>();
+  /** Zones whose signatures hold for a few seconds only. */
+  readonly #shortLived = new Set<string>();
   #serial = 1;
   #knot: Daemon | undefined;
 
@@ -60,10 +64,41 @@ export class NameServer {
   /** Adds a zone below `example`, or replaces it. It is served when this returns. */
   async publish(zone: Zone): Promise<void> {
     const known = this.#zones.get(zone.name);
+    this.#frozen.delete(zone.name);
+    this.#shortLived.delete(zone.name);
     await this.#register(zone);
     const changed = known?.signed === zone.signed ? [zone] : [zone, this.#parent(zone.name)];
     await this.#write(changed);
     await this.#reload(changed.map(({ name }) => name));
+  }
+
+  /** Delegates a zone that the server has no file of: it answers SERVFAIL, and so does a resolver. */
+  async publishBroken(name: string): Promise<void> {
+    await this.#register({ name, records: [], signed: false });
+    const parent = this.#parent(name);
+    await this.#write([parent]);
+    await this.#reload([parent.name]);
+  }
+
+  /**
+   * Serves a signed zone on with the signatures it has, and `change` made to its text (a record a line, full names): what was
+   * signed is then no longer what is served.
+   */
+  async freeze(name: string, change: (records: string) => string): Promise<void> {
+    const records = await mustRun("knotc", ["-c", this.#config, "zone-read", `${name}.`]);
+    this.#frozen.add(name);
+    await this.#writeConfig();
+    await writeFile(this.#zoneFile(name), change(records.replaceAll(`[${name}.] `, "")));
+    await this.#reload([name]);
+  }
+
+  /** Signs a signed zone for the last time: its signatures expire in a few seconds. */
+  async letExpire(name: string): Promise<void> {
+    this.#shortLived.add(name);
+    await this.#writeConfig();
+    await mustRun("knotc", ["-c", this.#config, "reload"]);
+    await mustRun("knotc", ["-c", this.#config, "-b", "zone-sign", `${name}.`]);
+    await this.freeze(name, (records) => records);
   }
 
   async #register(zone: Zone): Promise<void> {
@@ -124,10 +159,10 @@ export class NameServer {
   - domain: ${name}.
     file: ${this.#zoneFile(name)}
     zonefile-sync: -1
-    zonefile-load: difference-no-serial
-    journal-content: all
-    dnssec-signing: ${signed ? "on" : "off"}
-    dnssec-policy: world`,
+    zonefile-load: ${this.#frozen.has(name) ? "whole" : "difference-no-serial"}
+    journal-content: ${this.#frozen.has(name) ? "none" : "all"}
+    dnssec-signing: ${signed && !this.#frozen.has(name) ? "on" : "off"}
+    dnssec-policy: ${this.#shortLived.has(name) ? "short-lived" : "world"}`,
     );
     const text = `
 server:
@@ -142,6 +177,13 @@ policy:
   - id: world
     manual: on
     single-type-signing: on
+  - id: short-lived
+    manual: on
+    single-type-signing: on
+    rrsig-lifetime: 3
+    rrsig-refresh: 2
+    rrsig-pre-refresh: 0
+    propagation-delay: 0
 zone:${zones.join("")}
 `;
     await writeFile(this.#config, text);

@@ -1,4 +1,5 @@
 import { mkdir, writeFile } from "node:fs/promises";
+import { hasForky, mountWorldInForky } from "./forky.ts";
 import { mustRun, runInTerminal } from "./process.ts";
 
 /**
@@ -33,4 +34,5 @@ export async function prepareNamespaces(): Promise<void> {
   await mkdir(`${worldFolder}/etc`);
   await writeFile(`${worldFolder}/etc/resolv.conf`, "nameserver 127.0.0.1\n");
   await mustRun("mount", ["--bind", `${worldFolder}/etc/resolv.conf`, "/etc/resolv.conf"]);
+  if (await hasForky()) await mountWorldInForky(worldFolder);
 }

@@ -45,11 +45,13 @@ postlog   unix-dgram n - n -   1  postlogd
 export class PostfixInstance {
   readonly folder: string;
   readonly #settings: Settings;
+  readonly #root: string;
   #master: Daemon | undefined;
 
-  /** `folder` is made, and holds all that the instance writes. */
-  constructor(folder: string, settings: Settings) {
+  /** `folder` is made, and holds all that the instance writes. `root`: the root folder that has the Postfix. */
+  constructor(folder: string, settings: Settings, root = "/") {
     this.folder = folder;
+    this.#root = root;
     this.#settings = { ...commonSettings(folder), ...settings };
   }
 
@@ -60,9 +62,12 @@ export class PostfixInstance {
     await mkdir(`${this.folder}/queue`);
     await this.configure("");
     await writeFile(`${this.configFolder}/master.cf`, commonServices + services);
-    this.#master = await Daemon.start("postfix", ["start-fg"], `${this.folder}/master.log`, {
-      env: this.#env,
-    });
+    this.#master = await Daemon.start(
+      "chroot",
+      [this.#root, "postfix", "start-fg"],
+      `${this.folder}/master.log`,
+      { env: this.#env },
+    );
     await this.#master.ready(async () =>
       (await this.logLines()).some((line) => line.includes("daemon started")),
     );
@@ -95,7 +100,7 @@ export class PostfixInstance {
 
   /** Runs one of Postfix's commands on this instance. */
   command(name: string, args: readonly string[], input = ""): Promise<Result> {
-    return run(name, args, { env: this.#env, input });
+    return run("chroot", [this.#root, name, ...args], { env: this.#env, input });
   }
 
   /** Lines of the log from line number `from` on. */

@@ -17,6 +17,9 @@ export const mx = {
   wrongName: "wrong-name.mx.example",
   expired: "expired.mx.example",
   plain: "plain.mx.example",
+  deep: "deep.below.mx.example",
+  /** Has a certificate for all names one label below `dane.example`. */
+  wildcard: "wildcard.mx.example",
 } as const;
 
 const receivers: readonly Receiver[] = [
@@ -25,6 +28,8 @@ const receivers: readonly Receiver[] = [
   { hostname: mx.wrongName, address: "10.53.1.3", certificate: (ca) => ca.issue("other.mx.example") },
   { hostname: mx.expired, address: "10.53.1.4", certificate: (ca) => ca.issueExpired(mx.expired) },
   { hostname: mx.plain, address: "10.53.1.5", certificate: null },
+  { hostname: mx.wildcard, address: "10.53.1.7", certificate: (ca) => ca.issue("*.dane.example") },
+  { hostname: mx.deep, address: "10.53.1.6", certificate: (ca) => ca.issue(mx.deep) },
 ];
 
 /** Address records of the receivers, relative to `mx.example`. */
@@ -42,6 +47,8 @@ export interface Session {
 export class Receivers {
   readonly #authority: CertificateAuthority;
   readonly #postfix: PostfixInstance;
+  /** By host name. */
+  readonly #certificates = new Map<string, string>();
 
   constructor(folder: string, authority: CertificateAuthority) {
     this.#authority = authority;
@@ -64,10 +71,9 @@ export class Receivers {
     for (const { hostname, address, certificate } of receivers) {
       const options = [`syslog_name=${hostname}`, `myhostname=${hostname}`];
       if (certificate !== null) {
-        options.push(
-          "smtpd_tls_security_level=may",
-          `smtpd_tls_chain_files=${await certificate(this.#authority)}`,
-        );
+        const file = await certificate(this.#authority);
+        this.#certificates.set(hostname, file);
+        options.push("smtpd_tls_security_level=may", `smtpd_tls_chain_files=${file}`);
       }
       services.push(
         `${address}:25 inet n - n - - smtpd ${options.map((option) => `-o ${option}`).join(" ")}\n`,
@@ -80,6 +86,20 @@ export class Receivers {
 
   async stop(): Promise<void> {
     await this.#postfix.stop();
+  }
+
+  /** The PEM file with key and certificate of an MX host. */
+  certificateOf(hostname: string): string {
+    const file = this.#certificates.get(hostname);
+    if (file === undefined) throw new Error(`${hostname} has no certificate`);
+    return file;
+  }
+
+  /** The address of an MX host, for host names of another zone. */
+  addressOf(hostname: string): string {
+    const receiver = receivers.find((candidate) => candidate.hostname === hostname);
+    if (receiver === undefined) throw new Error(`there is no MX host ${hostname}`);
+    return receiver.address;
   }
 
   /** Waits for the message to that recipient and returns its text, `Received:` headers included. */

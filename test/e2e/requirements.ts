@@ -1,3 +1,4 @@
+import { forkyFolder, hasForky } from "./forky.ts";
 import { run } from "./process.ts";
 
 /** The programs of the world, and the Debian package each is in. */
@@ -27,4 +28,11 @@ export async function missingRequirements(): Promise<string[]> {
   const namespaces = await run("unshare", ["--net", "--mount", "--pid", "--fork", "--mount-proc", "true"]);
   if (namespaces.code !== 0) return [`namespaces cannot be made here: ${namespaces.stderr.trim()}`];
   return [];
+}
+
+/** The same for those of its scenarios that need Postfix 3.11; without it they are skipped. */
+export async function missingForPostfix311(): Promise<string[]> {
+  if (await hasForky()) return [];
+  const install = "apt-get install --no-install-recommends debootstrap gpgv debian-archive-keyring";
+  return [`there is no Postfix 3.11 in ${forkyFolder}: ${install} && node test/e2e/forky.ts`];
 }

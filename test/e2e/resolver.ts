@@ -35,6 +35,9 @@ server:
   module-config: "validator iterator"
   root-hints: "${this.#folder}/root.hints"
   trust-anchor: "${trustAnchor}"
+  # A signature ends when it says so.
+  val-sig-skew-min: 0
+  val-sig-skew-max: 0
 remote-control:
   control-enable: yes
   control-interface: ${this.#folder}/control

@@ -17,9 +17,9 @@ export class Sender {
   readonly postfix: PostfixInstance;
   #messages = 0;
 
-  /** `trustedRoots`: PEM file. `settings` come last in main.cf. */
-  constructor(folder: string, trustedRoots: string, settings: Settings = {}) {
-    this.postfix = new PostfixInstance(folder, {
+  /** `trustedRoots`: PEM file. `settings` come last in main.cf. `root` as in PostfixInstance. */
+  constructor(folder: string, trustedRoots: string, settings: Settings = {}, root?: string) {
+    const all: Settings = {
       myhostname: "relay.example",
       inet_interfaces: "127.0.0.1",
       smtp_tls_security_level: "may",
@@ -33,18 +33,24 @@ export class Sender {
       minimal_backoff_time: "1h",
       maximal_backoff_time: "1h",
       ...settings,
-    });
+    };
+    this.postfix = new PostfixInstance(folder, all, root);
   }
 
   /** Injects a message to a recipient of its own at `domain`, and returns that recipient. */
   async inject(domain: string): Promise<string> {
     this.#messages += 1;
     const recipient = `m${this.#messages}@${domain}`;
-    const text = `From: sender@relay.example\nTo: ${recipient}\nSubject: confidential\n\nSecret.\n`;
-    const args = ["-i", "-f", "sender@relay.example", recipient];
+    await this.injectTo([recipient]);
+    return recipient;
+  }
+
+  /** Injects one message to all these recipients; outcomes are told apart by recipient, so each is used once. */
+  async injectTo(recipients: readonly string[]): Promise<void> {
+    const text = "From: sender@relay.example\nSubject: confidential\n\nSecret.\n";
+    const args = ["-i", "-f", "sender@relay.example", ...recipients];
     const result = await this.postfix.command("sendmail", args, text);
     if (result.code !== 0) throw new Error(`sendmail failed: ${result.stderr}`);
-    return recipient;
   }
 
   /** Waits for the outcome of delivery attempt number `attempt` (from 1) to `recipient`. */
@@ -90,7 +96,7 @@ function readOutcome(lines: readonly string[], index: number): Omit<Outcome, "re
   const [, client = "", status = "", reason = ""] = match;
   // One smtp(8) process makes one delivery at a time: its lines back to its previous outcome belong to this one.
   const own = lines.slice(0, index).filter((earlier) => earlier.includes(`/${client}:`));
-  const previous = own.findLastIndex((earlier) => earlier.includes(" status="));
+  const previous = own.findLastIndex((earlier) => earlier.includes(": to=<"));
   const handshakes = own.slice(previous + 1).flatMap((earlier) => {
     const level = /: (\w+) TLS connection established to /u.exec(earlier)?.[1];
     return level === undefined ? [] : [level];

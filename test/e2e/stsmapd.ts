@@ -1,7 +1,11 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { once } from "node:events";
-import { Daemon } from "./process.ts";
+import { worldFolder } from "./namespaces.ts";
+import { Daemon, mustRun } from "./process.ts";
+
+/** That of the unix socket: in the queue folder, open to Postfix and nobody else. */
+export const socketFolder = `${worldFolder}/stsmapd`;
 
 const checkout = new URL("../..", import.meta.url).pathname;
 
@@ -14,6 +18,8 @@ export class Stsmapd {
     readonly inet6: string;
     readonly unix: string;
     readonly tcp: string;
+    /** With the attributes of Postfix 3.10. */
+    readonly tcp310: string;
   };
   readonly #trustedRoots: string;
   #daemon: Daemon | undefined;
@@ -24,13 +30,16 @@ export class Stsmapd {
     this.endpoints = {
       inet: "inet:127.0.0.1:8461",
       inet6: "inet:[::1]:8461",
-      unix: `unix:${folder}/socketmap`,
+      // Where postfix-examples/ has it.
+      unix: `unix:${socketFolder}/socketmap`,
       tcp: "127.0.0.1:8462",
+      tcp310: "127.0.0.1:8463",
     };
   }
 
   async start(): Promise<void> {
     await mkdir(this.folder, { recursive: true });
+    await mustRun("install", ["-d", "-g", "postfix", "-m", "2750", socketFolder]);
     // JSON is YAML.
     await writeFile(this.configFile, JSON.stringify(this.#configuration(), null, 2));
     const args = ["src/main.ts", "serve", "--config", this.configFile];
@@ -62,9 +71,13 @@ export class Stsmapd {
         { protocol: "socketmap", address: this.endpoints.inet6.replace("inet:", "") },
         { protocol: "socketmap", address: this.endpoints.unix },
         { protocol: "tcp_table", address: this.endpoints.tcp, map: "postfix" },
+        { protocol: "tcp_table", address: this.endpoints.tcp310, map: "postfix310" },
       ],
+      // Named after what they do with DANE.
+      maps: { yield: { dane: "yield" }, "dane-only": { dane: "dane-only" }, ignore: { dane: "ignore" } },
       store: { path: `${this.folder}/cache.sqlite` },
       fetch: { ca_file: this.#trustedRoots, allow_addresses: ["10.53.0.0/16"] },
+      dane: { hold_min: "1s" },
       freshness: { recheck_min: "1s", negative_min: "1s", dns_failure: "1s" },
       log: { level: "debug", format: "json" },
     };

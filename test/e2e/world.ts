@@ -6,6 +6,7 @@ import { worldFolder } from "./namespaces.ts";
 import { PolicyHosts } from "./policy-hosts.ts";
 import { receiverRecords, Receivers } from "./receivers.ts";
 import { Resolver } from "./resolver.ts";
+import type { Settings } from "./postfix-instance.ts";
 import { type Outcome, Sender } from "./sender.ts";
 import { Stsmapd } from "./stsmapd.ts";
 
@@ -21,6 +22,13 @@ export interface MailDomain {
   readonly records?: readonly string[];
   /** DNSSEC; not signed by default. */
   readonly signed?: boolean;
+}
+
+export interface Delivery extends Outcome {
+  /** The MX hosts that the sender connected to. */
+  readonly contacted: readonly string[];
+  /** Those of them that got to know of the message, delivered or not. */
+  readonly disclosedTo: readonly string[];
 }
 
 /** In the checkout: the logs of the last run, as the world itself is gone when somebody wants to read them. */
@@ -46,6 +54,8 @@ export class World {
   readonly policyHosts: PolicyHosts;
   readonly receivers: Receivers;
   readonly sender: Sender;
+  /** `sender`, and those that `addSender` added. */
+  readonly senders: Sender[];
   readonly stsmapd: Stsmapd;
 
   private constructor(folder: string, authority: CertificateAuthority) {
@@ -56,6 +66,7 @@ export class World {
     this.policyHosts = new PolicyHosts(`${folder}/nginx`, authority);
     this.receivers = new Receivers(`${folder}/receivers`, authority);
     this.sender = new Sender(`${folder}/sender`, authority.rootFile);
+    this.senders = [this.sender];
     this.stsmapd = new Stsmapd(`${folder}/stsmapd`, authority.rootFile);
   }
 
@@ -86,7 +97,7 @@ export class World {
 
   /** Stops everything, in reverse order, and keeps the logs in `keptLogs`. */
   async stop(): Promise<void> {
-    await this.sender.postfix.stop();
+    await Promise.all(this.senders.map(({ postfix }) => postfix.stop()));
     await this.stsmapd.stop();
     await this.receivers.stop();
     await this.policyHosts.stop();
@@ -95,6 +106,14 @@ export class World {
     for await (const log of glob("**/*.log", { cwd: this.folder })) {
       await cp(join(this.folder, log), join(keptLogs, basename(this.folder), log));
     }
+  }
+
+  /** Starts one more sender, with settings of its own. `name` is that of its folder; `root` as in PostfixInstance. */
+  async addSender(name: string, settings: Settings, root?: string): Promise<Sender> {
+    const sender = new Sender(`${this.folder}/${name}`, this.authority.rootFile, settings, root);
+    this.senders.push(sender);
+    await sender.postfix.start();
+    return sender;
   }
 
   /** Publishes the domain's zone and its policy, in place of what it had before. Both are in force when this returns. */
@@ -112,11 +131,16 @@ export class World {
     return domain;
   }
 
-  /** Sends a message to the domain. `disclosedTo`: the MX hosts that got to know of it, delivered or not. */
-  async send({ name }: MailDomain): Promise<Outcome & { readonly disclosedTo: readonly string[] }> {
+  /** Sends a message to the domain, and waits for what becomes of it. */
+  async send({ name }: MailDomain, sender = this.sender): Promise<Delivery> {
     const mark = await this.receivers.mark();
-    const outcome = await this.sender.send(name);
+    const outcome = await sender.send(name);
     const sessions = await this.receivers.sessions(mark);
-    return { ...outcome, disclosedTo: sessions.filter(({ mail }) => mail).map(({ receiver }) => receiver) };
+    const hosts = (some: typeof sessions) => some.map(({ receiver }) => receiver);
+    return {
+      ...outcome,
+      contacted: hosts(sessions),
+      disclosedTo: hosts(sessions.filter(({ mail }) => mail)),
+    };
   }
 }

@@ -102,7 +102,7 @@ export class Zone {
     // Sixteen aliases are more than any client follows, and end a loop.
     for (let aliases = 0; aliases < 16; aliases++) {
       const alias = this.#records(owner, "CNAME")[0];
-      if (alias?.type !== "CNAME") break;
+      if (alias?.type !== "CNAME" || type === "CNAME") break;
       answers.push(alias);
       owner = key(alias.data);
       authenticated &&= this.#isSecure(owner);

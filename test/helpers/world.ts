@@ -45,12 +45,16 @@ export interface WorldOptions {
   readonly store?: "memory" | "sqlite";
   /** Puts something between engine and store. */
   readonly wrapStore?: (store: PolicyStore) => PolicyStore;
+  /** Puts something between the engine and its events; gets the engine's resolver. */
+  readonly wrapEvents?: (events: LookupEvents, resolver: Resolver) => LookupEvents;
   readonly freshness?: Partial<FreshnessOptions>;
   readonly engine?: Partial<EngineOptions>;
   readonly dane?: DaneSource;
   /** In place of the real ones. */
   readonly resolver?: Resolver;
   readonly fetcher?: PolicyFetcher;
+  /** Milliseconds; default: 10 s. */
+  readonly fetchTimeout?: number;
   /** Default: always 0.5. */
   readonly random?: () => number;
 }
@@ -208,6 +212,7 @@ export class World implements AsyncDisposable {
 
   #createEngine(): LookupEngine {
     const { freshness, engine, dane = NO_DANE, random = () => 0.5 } = this.#options;
+    const { wrapEvents = (events: LookupEvents) => events } = this.#options;
     const servers = [{ host: this.dns.address, port: this.dns.port }];
     const {
       resolver = new DnsClient({ servers: () => servers, timeoutMs: 2_000, attempts: 1 }),
@@ -218,7 +223,7 @@ export class World implements AsyncDisposable {
       fetcher,
       dane,
       store: this.#store,
-      events: this.#recorder(),
+      events: wrapEvents(this.#recorder(), resolver),
       freshness: { ...DEFAULTS.freshness, ...freshness },
       options: { ...DEFAULTS.store, ...DEFAULTS.lookup, commitTimeout: 5_000, ...engine },
       now: this.clock.now,
@@ -230,7 +235,7 @@ export class World implements AsyncDisposable {
     return new HttpsPolicyFetcher({
       resolver,
       userAgent: "stsmapd-test",
-      timeoutMs: 10_000,
+      timeoutMs: this.#options.fetchTimeout ?? 10_000,
       maxBytes: 65_536,
       concurrency: 64,
       perAddress: 64,

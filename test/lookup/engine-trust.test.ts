@@ -186,6 +186,19 @@ describe("a policy that is held", () => {
 });
 
 describe("a fetch that failed", () => {
+  it("no longer matters when the owner goes back to the id that is held", async () => {
+    await using world = await pinned();
+    world.publish(D, { id: "2" });
+    world.host.cut(D);
+    await world.recheck(D);
+    expect(world.store.get(D)?.failure?.recordId).toBe("2");
+    world.publishRecord(D, "1");
+    world.clock.advance(TTL);
+    await world.recheck(D);
+    expect(world.events.resolved.at(-1)?.outcome).toEqual({ kind: "current", recordId: "1" });
+    expect(world.store.get(D)?.failure).toBeUndefined();
+  });
+
   it("is tried again after five minutes, then ten, and so on to six hours, through restarts", async () => {
     await using world = await startWorld({ store: "sqlite", freshness: { recheckMax: MINUTE } });
     world.publish(D);
@@ -229,7 +242,7 @@ describe("a fetch that failed", () => {
     await world.recheck(D);
     const queries = world.recordQueries(D);
     for (let i = 0; i < 5; i++) expect(world.askNow(D)).toBe(secure(D));
-    await new Promise(setImmediate);
+    await world.ask("later.example"); // What was asked before this has arrived.
     expect(world.recordQueries(D)).toBe(queries);
   });
 });
@@ -284,7 +297,7 @@ describe("renewal", () => {
     await world.recheck(D);
     const queries = world.recordQueries(D);
     for (let i = 0; i < 5; i++) expect(world.askNow(D)).toBe(secure(D));
-    await new Promise(setImmediate);
+    await world.ask("later.example"); // What was asked before this has arrived.
     expect([world.recordQueries(D), world.host.requests(D)]).toEqual([queries, 1]);
     world.publishRecord(D, "1");
     world.clock.advance(HOUR);

@@ -76,10 +76,12 @@ const A = "a.signed.example";
 const B = "b.signed.example";
 const ALIAS = "alias.signed.example";
 const PLAIN = "mx.plain.example";
+const PLAIN_ALIAS = "alias.plain.example";
 const TLSA_A = `_25._tcp.${A}`;
 const TLSA_B = `_25._tcp.${B}`;
 const TLSA_ALIAS = `_25._tcp.${ALIAS}`;
 const TLSA_PLAIN = `_25._tcp.${PLAIN}`;
+const TLSA_PLAIN_ALIAS = `_25._tcp.${PLAIN_ALIAS}`;
 
 type Row = [title: string, world: World, set: string, hosts: string[], summary: string];
 
@@ -246,11 +248,55 @@ const ALIASES: Row[] = [
     `TLSA of ${TLSA_A}: servfail`,
   ],
   [
-    "an alias into an unsigned zone",
+    "a signed alias into an unsigned zone, TLSA there",
     { mx: [ALIAS], aliases: { [ALIAS]: PLAIN }, hosts: { [PLAIN]: [GOOD] } },
     "secure mx",
-    [`${ALIAS} insecure`],
+    [`${ALIAS} no-tlsa`],
     "none",
+  ],
+  [
+    "a signed alias into an unsigned zone, TLSA at the alias",
+    {
+      mx: [ALIAS],
+      aliases: { [ALIAS]: PLAIN },
+      hosts: { [PLAIN]: [] },
+      tlsa: { [TLSA_ALIAS]: [GOOD] },
+      fails: [TLSA_PLAIN],
+    },
+    "secure mx",
+    [`${ALIAS} secure-tlsa`],
+    "all",
+  ],
+  [
+    "an unsigned alias into a signed zone",
+    {
+      mx: [PLAIN_ALIAS],
+      aliases: { [PLAIN_ALIAS]: A },
+      hosts: { [A]: [GOOD] },
+      tlsa: { [TLSA_PLAIN_ALIAS]: [GOOD] },
+    },
+    "secure mx",
+    [`${PLAIN_ALIAS} insecure`],
+    "none",
+  ],
+  [
+    "an alias of which it cannot be told whether it is signed",
+    {
+      mx: [ALIAS],
+      aliases: { [ALIAS]: PLAIN },
+      hosts: { [PLAIN]: [] },
+      fails: [`${ALIAS} CNAME`],
+    },
+    "secure mx",
+    [`${ALIAS} unknown`],
+    `CNAME of ${ALIAS}: servfail`,
+  ],
+  [
+    "a signed alias out of an unsigned set, and TLSA fails",
+    { signed: false, mx: [ALIAS], aliases: { [ALIAS]: PLAIN }, hosts: { [PLAIN]: [] }, fails: [TLSA_ALIAS] },
+    "insecure mx",
+    [`${ALIAS} unknown`],
+    `TLSA of ${TLSA_ALIAS}: servfail`,
   ],
   [
     "an alias of itself",

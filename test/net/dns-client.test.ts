@@ -147,6 +147,20 @@ describe("DnsClient", () => {
       expect(dns.log.map((query) => query.name)).toEqual(["a.example", "b.example", "c.example"]);
     });
 
+    it("gives the alias itself where that is asked for", async () => {
+      dns.zone.cname("a.example", "B.example", { ttl: 30 });
+      dns.zone.cname("b.example", "c.example");
+      dns.zone.secure("a.example");
+      const answer = await client.resolve("a.example", "CNAME");
+      expect(answer).toMatchObject({
+        records: ["b.example"],
+        canonicalName: "a.example",
+        ttl: 30,
+        authenticated: true,
+      });
+      expect(await client.resolve("c.example", "CNAME")).toMatchObject({ records: [] });
+    });
+
     it("counts the aliases of all answers, and gives up a loop", async () => {
       dns.zone.cname("a.example", "b.example");
       dns.zone.cname("b.example", "a.example");

@@ -167,6 +167,83 @@ export function describeStore(name: string, open: () => PolicyStore): void {
       });
     });
 
+    describe("rebase", () => {
+      const ahead = 30 * DAY;
+      const early = T0 - ahead;
+
+      it("moves a row from a clock that was ahead back, each span in it as it was", async () => {
+        await putAll(entry("a", { failure: failure() }), entry("b", { pin: undefined, failure: failure() }));
+        expect(await store.rebase(early)).toBe(2);
+        const moved = { failedAt: early, retryAt: early + 5 * MINUTE };
+        const times = { checkedAt: early, checkAt: early + HOUR, usedAt: early };
+        const row = { ...times, failure: failure(moved) };
+        expect(store.get("a")).toEqual(entry("a", { ...row, pin: pin({ fetchedAt: early }) }));
+        expect(store.get("b")).toEqual(entry("b", { ...row, pin: undefined }));
+      });
+
+      it("takes nothing from the life of a policy fetched before the clock was ahead", async () => {
+        const before = pin({ fetchedAt: early - DAY });
+        await store.put(entry("a", { pin: { ...before, renewAt: T0 + HOUR } }));
+        await store.rebase(early);
+        expect(store.get("a")).toMatchObject({
+          pin: { ...before, renewAt: early + HOUR },
+          checkAt: early + HOUR,
+        });
+      });
+
+      it("lets a policy fetched after it replace one fetched ahead of it", async () => {
+        await store.put(entry("a"));
+        await store.rebase(early);
+        const next = pin({ recordId: "next", fetchedAt: early + 1 });
+        await store.put(entry("a", { pin: next, checkedAt: early + 1 }));
+        expect(store.get("a")?.pin).toEqual(next);
+        expect(store.history("a").map(({ recordId, firstSeen }) => [recordId, firstSeen])).toEqual([
+          [pin().recordId, early],
+          ["next", early + 1],
+        ]);
+      });
+
+      it("leaves alone what a clock under NTP may have written", async () => {
+        await store.put(entry("a"));
+        expect(await store.rebase(T0 - MINUTE)).toBe(0);
+        expect(store.get("a")).toEqual(entry("a"));
+      });
+
+      it("looks at every row", async () => {
+        await putAll(...Array.from({ length: 5_001 }, (_, n) => entry(`d${n}`)));
+        expect(await store.rebase(early)).toBe(5_001);
+        expect(await store.rebase(early)).toBe(0);
+      });
+    });
+
+    describe("noteDane and lastDane", () => {
+      const lastDaneOf = async (domain: string) => {
+        // A note is written before what is put after it.
+        await store.put(entry("later"));
+        return store.lastDane(domain);
+      };
+
+      it("keep what was noted last of a domain that has a row", async () => {
+        await store.put(entry("a"));
+        expect(store.lastDane("a")).toBeUndefined();
+        store.noteDane("a", "none");
+        store.noteDane("a", "all");
+        expect(await lastDaneOf("a")).toBe("all");
+        await store.put(entry("a", { checkedAt: T0 + 1 }));
+        expect(store.lastDane("a")).toBe("all");
+      });
+
+      it("keep nothing of a domain that has none, or has none any more", async () => {
+        store.noteDane("a", "none");
+        expect(await lastDaneOf("a")).toBeUndefined();
+        await store.put(entry("a"));
+        store.noteDane("a", "none");
+        await store.delete("a");
+        await store.put(entry("a"));
+        expect(store.lastDane("a")).toBeUndefined();
+      });
+    });
+
     describe("due and nextDue", () => {
       const renewAt = pin().renewAt;
 

@@ -142,6 +142,22 @@ describe("a damaged file", () => {
     expect(again.get("two.example")).toBeDefined();
   });
 
+  it("is reported row by row to who has it open, and then what comes later", async () => {
+    const bulk = open(false);
+    await Promise.all(Array.from({ length: 12_000 }, (_, n) => bulk.put(entry(`d${n}.example`))));
+    await bulk.close();
+    spoilLeaves(20, 3);
+    const [one, two] = [open(false), open(false)];
+    // What a write stumbles over is replaced.
+    await Promise.all(Array.from({ length: 600 }, (_, n) => one.put(entry(`d${n}.example`))));
+    expect(reports).toHaveLength(1);
+    const seen = new Set<string>();
+    for (let look = 0; look < 10; look++) for (const domain of two.changedElsewhere()) seen.add(domain);
+    expect(seen.size).toBeGreaterThan(11_900);
+    await one.put(entry("later.example"));
+    expect(two.changedElsewhere()).toEqual(["later.example"]);
+  });
+
   it("whose policy text does not agree with its columns is not carried over", async () => {
     const store = open(false);
     await store.put(entry("sound.example"));

@@ -39,7 +39,10 @@ export function failing(inner: PolicyStore): Failing {
       return inner.delete(domain);
     },
     touch: (domain, usedAt) => inner.touch(domain, usedAt),
+    lastDane: (domain) => inner.lastDane(domain),
+    noteDane: (domain, kind) => inner.noteDane(domain, kind),
     deleteExpired: (now, unusedSince) => inner.deleteExpired(now, unusedSince),
+    rebase: (now) => inner.rebase(now),
     due: (now, usedSince, limit) => inner.due(now, usedSince, limit),
     nextDue: (now, usedSince) => inner.nextDue(now, usedSince),
     list: (filter, after, limit) => inner.list(filter, after, limit),

@@ -209,5 +209,13 @@ describe("a file", () => {
       }
       expect(seen.size).toBe(12_000);
     });
+
+    it("reports rows moved back by a clock that was set back, to whoever did it too", async () => {
+      const [one, two] = [open(), open()];
+      await one.put(entry("a"));
+      await two.rebase(T0 - DAY);
+      expect(one.changedElsewhere()).toEqual(["a"]);
+      expect(two.changedElsewhere()).toEqual(["a"]);
+    });
   });
 });

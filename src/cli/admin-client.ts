@@ -1,0 +1,191 @@
+/** The cache commands by way of the daemon's admin socket. */
+import { request } from "node:http";
+import type { IncomingMessage } from "node:http";
+import { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { pipeline } from "node:stream/promises";
+
+import type {
+  CacheAdmin,
+  CacheFilter,
+  CacheReport,
+  ImportOptions,
+  ImportResult,
+  RefreshResult,
+} from "../lookup/cache-admin.ts";
+import type { CacheRecord } from "../lookup/cache-record.ts";
+import { splitLines } from "../server/lines.ts";
+
+/**
+ * - `unreachable`: nobody listens on the socket: the daemon is down.
+ * - `denied`: this user may not use the socket.
+ * - `refused`: the daemon could not do it; its log may say more.
+ * - `broken`: the connection broke, or what answers is no stsmapd.
+ */
+export type AdminClientErrorCode = "unreachable" | "denied" | "refused" | "broken";
+
+/** The daemon did not do it. The message is for the administrator. */
+export class AdminClientError extends Error {
+  override readonly name = "AdminClientError";
+  readonly code: AdminClientErrorCode;
+
+  constructor(code: AdminClientErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Longer than any line the daemon writes: it holds policies of 16 MiB at most, and JSON may escape every character. */
+const MAX_LINE = 2 ** 28;
+/** Lines of an import that are sent together, in octets. */
+const CHUNK = 2 ** 16;
+const LF = Buffer.from("\n");
+
+const UNREACHABLE = new Set(["ENOENT", "ECONNREFUSED", "ENOTDIR"]);
+const DENIED = new Set(["EACCES", "EPERM"]);
+
+/** What is sent with a request. */
+class Upload {
+  readonly #lines: AsyncIterable<Uint8Array>;
+  /** Why there are no more lines. The connection then breaks too, which tells nobody anything. */
+  fault: Error | undefined;
+
+  constructor(lines: AsyncIterable<Uint8Array>) {
+    this.#lines = lines;
+  }
+
+  /** The octets of the lines, in pieces worth a system call. */
+  async *chunks(): AsyncGenerator<Uint8Array> {
+    let waiting: Uint8Array[] = [];
+    let octets = 0;
+    try {
+      for await (const line of this.#lines) {
+        waiting.push(line, LF);
+        octets += line.length + 1;
+        if (octets < CHUNK) continue;
+        yield Buffer.concat(waiting);
+        waiting = [];
+        octets = 0;
+      }
+    } catch (error) {
+      this.fault = toError(error);
+      throw error;
+    }
+    yield Buffer.concat(waiting);
+  }
+}
+
+export class AdminClient implements CacheAdmin {
+  readonly #socket: string;
+
+  /** @param socket the path of the admin socket */
+  constructor(socket: string) {
+    this.#socket = socket;
+  }
+
+  /** Resolves when the daemon has answered. Throws {@link AdminClientError}. */
+  async probe(): Promise<void> {
+    // Any answer will do.
+    await this.#call("GET", "/").then(text);
+  }
+
+  async *list(filter: CacheFilter): AsyncGenerator<readonly CacheRecord[]> {
+    const query = new URLSearchParams();
+    if (filter.mode !== undefined) query.set("mode", filter.mode);
+    if (filter.failed !== undefined) query.set("failed", `${filter.failed}`);
+    if (filter.olderThan !== undefined) query.set("older_than", `${filter.olderThan}`);
+    if (filter.expiresWithin !== undefined) query.set("expires_within", `${filter.expiresWithin}`);
+    for await (const record of this.#lines<CacheRecord>("GET", `/cache?${query.toString()}`)) yield [record];
+  }
+
+  show(domain: string): Promise<CacheReport> {
+    return this.#json("GET", `/cache/${domain}`);
+  }
+
+  refresh(domain: string): Promise<RefreshResult> {
+    return this.#json("POST", `/cache/${domain}/refresh`);
+  }
+
+  refreshAll(): AsyncIterable<RefreshResult> {
+    return this.#lines("POST", "/refresh");
+  }
+
+  async forget(domain: string): Promise<boolean> {
+    const { forgotten } = await this.#json<{ forgotten: boolean }>("DELETE", `/cache/${domain}`);
+    return forgotten;
+  }
+
+  import(lines: AsyncIterable<Uint8Array>, { keepLive }: ImportOptions): AsyncIterable<ImportResult> {
+    return this.#lines("POST", `/import?keep_live=${keepLive}`, new Upload(lines));
+  }
+
+  async #json<T>(method: string, path: string): Promise<T> {
+    const response = await this.#call(method, path);
+    // oxlint-disable-next-line no-unsafe-type-assertion -- Whoever owns the socket is the daemon.
+    return this.#expectOk(response, await text(response)) as T;
+  }
+
+  async *#lines<T>(method: string, path: string, body?: Upload): AsyncGenerator<T> {
+    const response = await this.#call(method, path, body);
+    if (response.statusCode !== 200) this.#expectOk(response, await text(response));
+    try {
+      for await (const line of splitLines(response, MAX_LINE)) {
+        const item: unknown = JSON.parse(Buffer.from(line).toString());
+        const error = errorIn(item);
+        if (error !== undefined) throw new AdminClientError("refused", error);
+        // oxlint-disable-next-line no-unsafe-type-assertion -- Whoever owns the socket is the daemon.
+        yield item as T;
+      }
+    } catch (error) {
+      throw body?.fault ?? this.#translate(error);
+    } finally {
+      response.destroy();
+    }
+  }
+
+  #expectOk(response: IncomingMessage, body: string): unknown {
+    let value: unknown;
+    try {
+      value = JSON.parse(body);
+    } catch (cause) {
+      throw new AdminClientError("broken", `${this.#socket}: what answers is no stsmapd`, { cause });
+    }
+    if (response.statusCode !== 200)
+      throw new AdminClientError("refused", errorIn(value) ?? `status ${response.statusCode}`);
+    return value;
+  }
+
+  #call(method: string, path: string, body?: Upload): Promise<IncomingMessage> {
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    const call = request({ socketPath: this.#socket, path, method, agent: false });
+    call.on("response", resolve);
+    // Later ones reach whoever reads the response.
+    call.on("error", (error) => reject(body?.fault ?? this.#translate(error)));
+    if (body === undefined) call.end();
+    else pipeline(Readable.from(body.chunks()), call).catch(() => call.destroy());
+    return promise;
+  }
+
+  #translate(error: unknown): Error {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    const options = { cause: error };
+    if (UNREACHABLE.has(code))
+      return new AdminClientError("unreachable", `nobody listens on ${this.#socket}`, options);
+    if (DENIED.has(code)) {
+      const advice = "run this as root, or as a member of the socket's group (admin.group)";
+      return new AdminClientError("denied", `permission denied on ${this.#socket}: ${advice}`, options);
+    }
+    if (error instanceof AdminClientError) return error;
+    const reason = toError(error).message;
+    return new AdminClientError("broken", `${this.#socket}: the connection broke: ${reason}`, options);
+  }
+}
+
+function errorIn(item: unknown): string | undefined {
+  const error: unknown = typeof item === "object" && item !== null ? Reflect.get(item, "error") : undefined;
+  return typeof error === "string" ? error : undefined;
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

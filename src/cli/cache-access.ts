@@ -1,0 +1,79 @@
+/** The way to the cache: by the daemon when it runs, else to its file. */
+import { statSync } from "node:fs";
+import process from "node:process";
+
+import { loadConfig } from "../config.ts";
+import type { Config } from "../config.ts";
+import type { CacheAdmin } from "../lookup/cache-admin.ts";
+import type { LookupEvents } from "../lookup/events.ts";
+import { policyDomain } from "../policy/domain.ts";
+import { AdminClient, AdminClientError } from "./admin-client.ts";
+import { CommandError } from "./command-error.ts";
+import { ExitCode } from "./exit-code.ts";
+
+export interface CacheOptions {
+  readonly config?: string;
+}
+
+/** Runs `command` on the cache, says on standard error which way was taken, and cleans up. */
+export async function withCache(
+  options: CacheOptions,
+  command: (cache: CacheAdmin) => Promise<number>,
+): Promise<number> {
+  const config = loadConfig({ path: options.config, env: process.env });
+  const daemon = await reachDaemon(config);
+  if (daemon !== undefined) return command(daemon);
+  const { path } = config.store;
+  const why = config.admin.socket === undefined ? "there is no admin socket" : "no daemon answers";
+  say(`${why}: working on the file ${path}`);
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) {
+    const advice = "start the daemon, which makes it, or name the configuration by --config";
+    throw new CommandError(ExitCode.noInput, `there is no cache at ${path}: ${advice}`);
+  }
+  const { openCache } = await import("../daemon.ts");
+  const file = openCache(config, process.env, storeFailures());
+  try {
+    return await command(file.cache);
+  } finally {
+    await file.close();
+  }
+}
+
+/** The policy domain of what the administrator wrote: any next hop, as everywhere. */
+export function domainArgument(nextHop: string): string {
+  const domain = policyDomain(Buffer.from(nextHop, "utf8").toString("latin1"));
+  if (domain !== undefined) return domain;
+  throw new CommandError(
+    ExitCode.usage,
+    `${JSON.stringify(nextHop)} has no policy domain: nothing is ever known of it`,
+  );
+}
+
+/** A line for people beside the output. */
+export function say(text: string): void {
+  process.stderr.write(`stsmapd: ${text}\n`);
+}
+
+async function reachDaemon({ admin: { socket } }: Config): Promise<CacheAdmin | undefined> {
+  if (socket === undefined) return undefined;
+  const client = new AdminClient(socket);
+  try {
+    await client.probe();
+  } catch (error) {
+    if (error instanceof AdminClientError && error.code === "unreachable") return undefined;
+    throw error;
+  }
+  say(`asking the daemon on ${socket}`);
+  return client;
+}
+
+/** What becomes of a refresh is its result; only a store that fails is worth a line of its own. */
+function storeFailures(): LookupEvents {
+  return {
+    resolved: () => {},
+    deadlinePassed: () => {},
+    storeFailed: (operation, domain, error) =>
+      say(`${operation} of ${domain ?? "the cache"}: ${error.message}`),
+    failed: (domain, error) => say(`${domain}: ${String(error)}`),
+  };
+}

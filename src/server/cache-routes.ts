@@ -1,0 +1,89 @@
+/** The cache commands as routes of the admin socket. */
+import type { CacheAdmin, CacheFilter } from "../lookup/cache-admin.ts";
+import { MAX_RECORD_LINE } from "../lookup/cache-record.ts";
+import { policyDomain } from "../policy/domain.ts";
+import type { PolicyMode } from "../policy/policy.ts";
+import { AdminRequestError } from "./admin.ts";
+import type { AdminRequest, AdminRoute } from "./admin.ts";
+import { splitLines } from "./lines.ts";
+
+const MODES: readonly PolicyMode[] = ["enforce", "testing", "none"];
+
+/** Paths and parameters are documented in docs/cache.md. */
+export function cacheRoutes(cache: CacheAdmin): readonly AdminRoute[] {
+  return [
+    {
+      method: "GET",
+      path: "/cache",
+      handle: ({ query }) => ({ status: 200, lines: pagesToLines(cache.list(readFilter(query))) }),
+    },
+    {
+      method: "GET",
+      path: "/cache/:domain",
+      handle: async (request) => ({ status: 200, json: await cache.show(domainOf(request)) }),
+    },
+    {
+      method: "DELETE",
+      path: "/cache/:domain",
+      handle: async (request) => ({
+        status: 200,
+        json: { forgotten: await cache.forget(domainOf(request)) },
+      }),
+    },
+    {
+      method: "POST",
+      path: "/cache/:domain/refresh",
+      handle: async (request) => ({ status: 200, json: await cache.refresh(domainOf(request)) }),
+    },
+    {
+      method: "POST",
+      path: "/refresh",
+      handle: () => ({ status: 200, lines: toLines(cache.refreshAll()) }),
+    },
+    {
+      method: "POST",
+      path: "/import",
+      takesBody: true,
+      handle: ({ query, body }) => {
+        const options = { keepLive: query.get("keep_live") === "true" };
+        return { status: 200, lines: toLines(cache.import(splitLines(body, MAX_RECORD_LINE), options)) };
+      },
+    },
+  ];
+}
+
+async function* pagesToLines(pages: AsyncIterable<readonly unknown[]>): AsyncGenerator<string> {
+  for await (const page of pages) yield page.map(jsonLine).join("");
+}
+
+async function* toLines(items: AsyncIterable<unknown>): AsyncGenerator<string> {
+  for await (const item of items) yield jsonLine(item);
+}
+
+function jsonLine(item: unknown): string {
+  return `${JSON.stringify(item)}\n`;
+}
+
+function domainOf({ parameters }: AdminRequest): string {
+  const domain = parameters["domain"] ?? "";
+  if (policyDomain(domain) !== domain)
+    throw new AdminRequestError(400, "that is no domain in lower-case A-labels");
+  return domain;
+}
+
+function readFilter(query: URLSearchParams): CacheFilter {
+  const filter: { -readonly [K in keyof CacheFilter]: CacheFilter[K] } = {};
+  for (const [name, value] of query) {
+    const mode = MODES.find((candidate) => candidate === value);
+    if (name === "mode" && mode !== undefined) filter.mode = mode;
+    else if (name === "failed" && /^(?:true|false)$/.test(value)) filter.failed = value === "true";
+    else if (name === "older_than" && isMilliseconds(value)) filter.olderThan = Number(value);
+    else if (name === "expires_within" && isMilliseconds(value)) filter.expiresWithin = Number(value);
+    else throw new AdminRequestError(400, `${name}=${value} is no filter`);
+  }
+  return filter;
+}
+
+function isMilliseconds(value: string): boolean {
+  return /^\d{1,13}$/.test(value);
+}

@@ -1,4 +1,9 @@
-# docker build -t stsmapd . && docker run -p 127.0.0.1:8461:8461 -v stsmapd:/var/lib/stsmapd --read-only stsmapd
+# docker build -t stsmapd . && docker run --name stsmapd -p 127.0.0.1:8461:8461 -v stsmapd:/var/lib/stsmapd --read-only stsmapd
+# docker exec stsmapd node dist/main.js cache list
+#
+# DANE needs a resolver that validates, over a way that nobody else can write to: -e STSMAPD_DNS_SERVERS='["192.0.2.53"]' and
+# -e STSMAPD_DNS_TRUST_AD=always. Whoever has none: STSMAPD_DNS_TRUST_AD=never, because Docker's own resolver, at a loopback
+# address, passes on the answers of resolvers far away.
 
 FROM node:24-bookworm-slim AS build
 WORKDIR /build

@@ -17,7 +17,8 @@ import { startPolicyHost } from "../test/helpers/policy-host.ts";
 import { SocketmapClient } from "../test/helpers/postfix-client.ts";
 
 const POLICIES = {
-  "enforce.example": "version: STSv1\nmode: enforce\nmx: mx.enforce.example\nmx: *.backup.example\nmax_age: 604800\n",
+  "enforce.example":
+    "version: STSv1\nmode: enforce\nmx: mx.enforce.example\nmx: *.backup.example\nmax_age: 604800\n",
   "testing.example": "version: STSv1\nmode: testing\nmx: mx.testing.example\nmax_age: 604800\n",
   "none.example": "version: STSv1\nmode: none\nmax_age: 604800\n",
   "broken.example": "version: STSv1\nmode: enforced\nmx: mx.broken.example\nmax_age: 604800\n",
@@ -66,23 +67,37 @@ async function tell(): Promise<void> {
     say(`    ${why}\n`);
   };
 
-  await question("enforce.example", "enforce: only these MX hosts, with a certificate that proves the name, else the mail waits");
-  await question("testing.example", "testing: its owner is only trying it out; delivered as without a policy");
+  await question(
+    "enforce.example",
+    "enforce: only these MX hosts, with a certificate that proves the name, else the mail waits",
+  );
+  await question(
+    "testing.example",
+    "testing: its owner is only trying it out; delivered as without a policy",
+  );
   await question("none.example", "none: its owner has withdrawn MTA-STS; delivered as without a policy");
   await question("missing.example", "no record at _mta-sts.missing.example: the domain has no MTA-STS");
-  await question("broken.example", "the file has an unknown mode: all of it is refused, and there is no older policy to keep");
+  await question(
+    "broken.example",
+    "the file has an unknown mode: all of it is refused, and there is no older policy to keep",
+  );
   await question("attacked.example", "first use: the policy is fetched and pinned for its max_age, a week");
 
   dns.zone.remove("_mta-sts.attacked.example");
   dns.zone.remove("mta-sts.attacked.example");
   hosts.cut("attacked.example");
-  say("Now somebody takes the record of attacked.example away and its policy host down, and waits for the TTL to pass.\n");
+  say(
+    "Now somebody takes the record of attacked.example away and its policy host down, and waits for the TTL to pass.\n",
+  );
   const asked = dns.queries("_mta-sts.attacked.example", "TXT");
   while (dns.queries("_mta-sts.attacked.example", "TXT") === asked) {
     await postfix.query("postfix", "attacked.example");
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  await question("attacked.example", "the record was looked for again and is gone, but the pin holds: no downgrade");
+  await question(
+    "attacked.example",
+    "the record was looked for again and is gone, but the pin holds: no downgrade",
+  );
 }
 
 interface ServeProcess extends AsyncDisposable {

@@ -22,12 +22,17 @@ export class LogOutput {
   readonly #waiting: Buffer[] = [];
   #size = 0;
   #lost = 0;
+  readonly #lostInAll: { count: number };
   /** The last octet written is not the end of a line. */
   #isCut = false;
   #isHeldAtExit = false;
 
-  /** @param onLost told how many lines were lost, once lines can be written again */
-  constructor(fd: number, onLost: (lines: number) => void) {
+  /**
+   * @param onLost told how many lines were lost, once lines can be written again
+   * @param lostInAll counts them at once
+   */
+  constructor(fd: number, onLost: (lines: number) => void, lostInAll = { count: 0 }) {
+    this.#lostInAll = lostInAll;
     this.#fd = fd;
     this.#onLost = onLost;
     makeNonBlocking(fd);
@@ -38,7 +43,7 @@ export class LogOutput {
     // After a failure in the middle of a line the next one begins on a line of its own.
     const octets = Buffer.from(isFirst && this.#isCut ? `\n${line}` : line);
     if (this.#size + octets.length > MAX_WAITING) {
-      this.#lost += 1;
+      this.#lose(1);
       return;
     }
     this.#waiting.push(octets);
@@ -58,12 +63,17 @@ export class LogOutput {
     } catch (error) {
       if (error instanceof Error && "code" in error && error.code === "EAGAIN") return this.#wait();
       // A full disk, or nobody there: later lines may find it mended.
-      this.#lost += this.#waiting.length;
+      this.#lose(this.#waiting.length);
       this.#waiting.length = 0;
       this.#size = 0;
       return;
     }
     if (this.#lost > 0) this.#reportLost();
+  }
+
+  #lose(lines: number): void {
+    this.#lost += lines;
+    this.#lostInAll.count += lines;
   }
 
   #wait(): void {

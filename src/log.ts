@@ -1,8 +1,9 @@
 /** Logs: one JSON object a line on standard output, or text for people on a terminal. */
 import { createRequire } from "node:module";
 import { isatty } from "node:tty";
-import { type DestinationStream, type Logger, destination, pino, stdTimeFunctions } from "pino";
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from "pino";
 import type * as PinoPretty from "pino-pretty";
+import { LogOutput } from "./log-output.ts";
 
 export type { Logger } from "pino";
 
@@ -10,17 +11,30 @@ export interface LogOptions {
   readonly level: "trace" | "debug" | "info" | "warn" | "error";
   /** `auto`: pretty on a terminal, otherwise JSON. */
   readonly format: "auto" | "json" | "pretty";
+  /** Counts the lines that are lost. */
+  readonly lost?: { count: number };
 }
 
 const STDOUT = 1;
 
 /**
- * A logger that writes to the file descriptor `fd`, known to be a `terminal` or not. A line is out when the call
- * returns, so that the last words of a dying process are not lost.
+ * A logger that writes to the file descriptor `fd`, known to be a `terminal` or not. That it cannot be written is nobody's
+ * trouble: lines are lost, and their number is logged when it can be written again.
  */
-export function createLogger({ level, format }: LogOptions, fd = STDOUT, terminal = isatty(fd)): Logger {
+export function createLogger(
+  { level, format, lost }: LogOptions,
+  fd = STDOUT,
+  terminal = isatty(fd),
+): Logger {
   const isPretty = format === "pretty" || (format === "auto" && terminal);
-  return pino(
+  const output = new LogOutput(
+    fd,
+    (lines) => {
+      logger.error({ lines }, "log lines were lost: the log could not be written");
+    },
+    lost,
+  );
+  const logger = pino(
     {
       level,
       // The process and the host are known to whoever collects the lines.
@@ -28,17 +42,17 @@ export function createLogger({ level, format }: LogOptions, fd = STDOUT, termina
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    isPretty ? prettyStream(fd, terminal) : destination({ dest: fd, sync: true }),
+    isPretty ? prettyStream(output, terminal) : output,
   );
+  return logger;
 }
 
 /** Text for people. In this thread, because a worker would lose the last lines. */
-function prettyStream(fd: number, terminal: boolean): DestinationStream {
+function prettyStream(output: LogOutput, terminal: boolean): DestinationStream {
   // Loaded only here: a service never needs it.
   const { prettyFactory }: typeof PinoPretty = createRequire(import.meta.url)("pino-pretty");
-  const lines = destination({ dest: fd, sync: true });
   // Colours on a terminal are left to pino-pretty, which knows NO_COLOR.
   const colours = terminal ? {} : { colorize: false };
   const format = prettyFactory({ ...colours, singleLine: true, translateTime: "SYS:HH:MM:ss.l" });
-  return { write: (line) => void lines.write(format(line)) };
+  return { write: (line) => output.write(format(line)) };
 }

@@ -30,8 +30,9 @@ export async function withCache(
     const advice = "start the daemon, which makes it, or name the configuration by --config";
     throw new CommandError(ExitCode.noInput, `there is no cache at ${path}: ${advice}`);
   }
-  const { openCache } = await import("../daemon.ts");
-  const file = openCache(config, process.env, storeFailures());
+  const { openCache } = await import("../open-cache.ts");
+  const { systemTime } = await import("../daemon.ts");
+  const file = openCache(config, process.env, storeFailures(), systemTime);
   try {
     return await command(file.cache);
   } finally {

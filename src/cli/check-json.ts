@@ -4,6 +4,7 @@ import type {
   FetchExamination,
   MapAnswer,
   MxExamination,
+  ResolverValidation,
   TlsrptExamination,
 } from "../lookup/examination.ts";
 import { policyPresence } from "../lookup/examination.ts";
@@ -12,7 +13,7 @@ import { daneToJson } from "./dane-json.ts";
 import type { FetchTrace } from "../net/policy-fetcher.ts";
 
 export function examinationToJson(examination: Examination): object {
-  const { key, domain, record, fetch, mx, dane, tlsrpt, answers } = examination;
+  const { key, domain, record, fetch, mx, dane, validation, tlsrpt, answers } = examination;
   return {
     next_hop: Buffer.from(key, "latin1").toString("utf8"),
     domain: domain ?? null,
@@ -21,6 +22,7 @@ export function examinationToJson(examination: Examination): object {
     fetch: fetch === undefined ? null : fetchToJson(fetch),
     mx: mx === undefined ? null : mxToJson(mx),
     dane: dane === undefined ? null : daneToJson(dane),
+    validation: validation === undefined ? null : validationToJson(validation),
     tlsrpt: tlsrpt === undefined ? null : tlsrptToJson(tlsrpt),
     maps: Object.fromEntries(answers.map((answer) => [answer.map, answerToJson(answer)])),
   };
@@ -70,6 +72,12 @@ function traceToJson({ tlsVersion, certificate, contentType, durationMs, ...rest
 function mxToJson(mx: MxExamination): object {
   if (mx.kind === "failed") return { kind: mx.kind, code: mx.error.code, reason: mx.error.message };
   return mx;
+}
+
+function validationToJson(validation: ResolverValidation): object {
+  if (validation.state !== "unknown") return { state: validation.state };
+  const { state, error } = validation;
+  return { state, code: error.code, reason: error.message };
 }
 
 function tlsrptToJson({ record, report }: TlsrptExamination): object {

@@ -11,7 +11,7 @@ import type { FetchTrace } from "../net/policy-fetcher.ts";
 import { recordName } from "../policy/record.ts";
 import type { Reply } from "../policy/reply.ts";
 import type { NotFoundReason, Verdict } from "../policy/verdict.ts";
-import { daneLines } from "./dane-report.ts";
+import { daneLines, validationText } from "./dane-report.ts";
 import { tlsrptLines } from "./tlsrpt-report.ts";
 
 const LABEL_WIDTH = 10;
@@ -26,6 +26,7 @@ export function renderExamination({
   fetch,
   mx,
   dane,
+  validation,
   tlsrpt,
   answers,
 }: Examination): string {
@@ -40,6 +41,7 @@ export function renderExamination({
     if (record !== undefined) lines.push(...recordLines(domain, record));
     if (fetch !== undefined) lines.push(...fetchLines(fetch));
     if (mx !== undefined) lines.push(...mxLines(mx));
+    if (validation !== undefined) lines.push(field("DNSSEC", validationText(validation)));
     if (dane !== undefined) lines.push(...labelled("DANE", daneLines(dane)));
     if (tlsrpt !== undefined) lines.push(...labelled("TLSRPT", tlsrptLines(domain, tlsrpt)));
   }
@@ -149,8 +151,9 @@ const NOT_FOUND_BECAUSE: Record<NotFoundReason, string> = {
   "mode-none": "the owner has withdrawn MTA-STS (mode none)",
   "mode-testing": "the policy is only being tested (mode testing)",
   "dns-failure": "DNS could not be asked",
-  dane: "the domain has DANE, which goes first",
-  "dane-unknown": "whether the domain has DANE could not be found out",
+  dane: "the domain has DANE, which goes first; at level may it would not be checked: see docs/dane.md",
+  "dane-unknown":
+    "whether the domain has DANE could not be found out; at level may nothing would be checked: see docs/dane.md",
 };
 
 /** What Postfix will do with the answer. */

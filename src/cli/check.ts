@@ -4,7 +4,7 @@ import process from "node:process";
 import { loadConfig } from "../config.ts";
 import { examine, policyPresence } from "../lookup/examination.ts";
 import type { PolicyPresence } from "../lookup/examination.ts";
-import { createNetwork } from "../network.ts";
+import { createNetwork } from "../parts/network.ts";
 import { examinationToJson } from "./check-json.ts";
 import { renderExamination } from "./check-report.ts";
 import { ExitCode } from "./exit-code.ts";

@@ -1,5 +1,6 @@
 /** The readable form of a domain's DANE state. */
 import { daneState } from "../lookup/dane-source.ts";
+import type { ResolverValidation } from "../lookup/examination.ts";
 import type { KnownDaneKind } from "../policy/verdict.ts";
 import type { DaneFinding, DaneHost, DaneHostState, MxSetKind, TlsaFinding } from "../net/dane-finding.ts";
 
@@ -29,6 +30,20 @@ const HOST_STATES: Record<DaneHostState, string> = {
   "no-address": "no address",
   unknown: "unknown",
 };
+
+/** What the self-test showed. */
+export function validationText(validation: ResolverValidation): string {
+  switch (validation.state) {
+    case "validating":
+      return "the resolver validates";
+    case "not-validating":
+      return "the resolver does NOT validate: a daemon that uses it looks for no DANE";
+    case "unknown":
+      return `whether the resolver validates is unknown: ${validation.error.message}`;
+    case "ad-not-trusted":
+      return "not tested: the resolver's AD bit is not trusted (dns.trust_ad), or dane.enabled is false";
+  }
+}
 
 /** One line for the whole, then one a host and one a TLSA record. */
 export function daneLines(finding: DaneFinding): string[] {

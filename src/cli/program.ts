@@ -1,8 +1,8 @@
 /** The command line: arguments to command, failure to exit status. */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 
-import { parseListenAddress } from "../server/address.ts";
-import type { ListenAddress } from "../server/address.ts";
+import { parseListenAddress } from "../net/listen-address.ts";
+import type { ListenAddress } from "../net/listen-address.ts";
 import { VERSION } from "../version.ts";
 import { addCacheCommands } from "./cache-commands.ts";
 import { ExitCode } from "./exit-code.ts";
@@ -114,6 +114,7 @@ function parseServer(text: string): ListenAddress {
 const SERVE_HELP = `
 Without a configuration file it listens for socketmap on 127.0.0.1:8461. In Postfix's main.cf:
   smtp_tls_policy_maps = socketmap:inet:127.0.0.1:8461:postfix
+With smtp_tls_security_level = dane and smtp_dns_support_level = dnssec; beside may, set maps: { postfix: { dane: ignore } }.
 
 Exit status: 0 stopped, 69 an address could not be listened on, 73 the cache could not be opened, 78 the configuration is wrong.`;
 

@@ -2,8 +2,8 @@
 import process from "node:process";
 
 import { ConfigError, loadConfig } from "../config.ts";
-import { formatListenAddress } from "../server/address.ts";
-import type { ListenAddress } from "../server/address.ts";
+import { formatListenAddress } from "../net/listen-address.ts";
+import type { ListenAddress } from "../net/listen-address.ts";
 import { ExitCode } from "./exit-code.ts";
 import { ask, LookupClientError } from "./lookup-client.ts";
 import type { Question } from "./lookup-client.ts";

@@ -7,6 +7,7 @@ import { startDaemon } from "../daemon.ts";
 import type { Daemon } from "../daemon.ts";
 import { createLogger } from "../log.ts";
 import type { Logger } from "../log.ts";
+import { Metrics } from "../metrics/metrics.ts";
 import { VERSION } from "../version.ts";
 import { ExitCode } from "./exit-code.ts";
 
@@ -14,17 +15,23 @@ const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
 /** Runs until a stop signal; a second one ends the process at once. Throws what {@link startDaemon} throws. */
 export async function serve(options: { readonly config?: string }): Promise<number> {
+  let running: Daemon | undefined;
+  // From the start: Node itself would open its debugger's port.
+  process.on("SIGUSR1", () => void (running && printState(running, log)));
   const config = loadConfig({ path: options.config, env: process.env });
-  const log = createLogger(config.log);
-  const daemon = await startDaemon(config, log, process.env);
+  const metrics = new Metrics();
+  const lost = metrics.count("stsmapd_log_lines_lost_total", "Lines of the log that could not be written.");
+  const log = createLogger({ ...config.log, lost });
+  // Clients are taken before startDaemon returns: from then on, a signal must not cut them off.
+  const stopAsked = stopSignal();
+  const daemon = await startDaemon(config, log, process.env, metrics);
+  running = daemon;
   try {
     // Before it says that it is ready: who waits for that may send the signal at once.
     process.on("SIGHUP", () => reload(daemon, options, log));
-    const { addresses: listen, admin } = daemon;
-    log.info({ version: VERSION, listen, store: config.store.path, admin }, "ready");
-    const signal = await stopSignal();
-    log.info({ signal }, "stopping");
-    for (const name of STOP_SIGNALS) process.once(name, () => process.exit(ExitCode.software));
+    const { addresses: listen, admin, metrics: page } = daemon;
+    log.info({ version: VERSION, listen, store: config.store.path, admin, metrics: page }, "ready");
+    log.info({ signal: await stopAsked }, "stopping");
   } finally {
     await daemon.stop();
   }
@@ -43,6 +50,11 @@ function reload(daemon: Daemon, options: { readonly config?: string }, log: Logg
   }
 }
 
+async function printState(daemon: Daemon, log: Logger): Promise<void> {
+  log.info(await daemon.state(), "state");
+}
+
+/** The first stop signal; from then on the next one ends the process. */
 async function stopSignal(): Promise<string> {
   const controller = new AbortController();
   const { signal } = controller;
@@ -53,5 +65,6 @@ async function stopSignal(): Promise<string> {
     }),
   );
   controller.abort();
+  for (const next of STOP_SIGNALS) process.once(next, () => process.exit(ExitCode.software));
   return name;
 }

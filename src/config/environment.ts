@@ -1,7 +1,8 @@
 /** What the environment says: overrides of keys, and where the state is kept. */
 import { dirname, resolve } from "node:path";
 import { problemLine, unknownName } from "./problems.ts";
-import { type Field, fitsSocket } from "./fields.ts";
+import { canListenAt } from "../net/socket-path.ts";
+import type { Field } from "./fields.ts";
 import { schema } from "./schema.ts";
 import { isSection } from "./section.ts";
 import type { Path } from "./tree.ts";
@@ -65,7 +66,7 @@ function variables(fields: Readonly<Record<string, Field<unknown>>>, above: Path
 /** The admin socket where none is configured: beside the database. `none` where that path is too long for a socket. */
 export function defaultAdminSocket(storePath: string): string {
   const path = resolve(dirname(storePath), "admin.sock");
-  return fitsSocket(path) ? path : "none";
+  return canListenAt(path) ? path : "none";
 }
 
 /**

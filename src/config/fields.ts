@@ -1,5 +1,6 @@
 /** The kinds of value a key may have. Each reads what YAML gives and writes it back in the file's own vocabulary. */
 import * as z from "zod/mini";
+import { canConnectTo, canListenAt, MAX_SOCKET_FOLDER, MAX_SOCKET_PATH } from "../net/socket-path.ts";
 import { isHostName } from "../policy/domain.ts";
 import { BadValue, quote } from "./bad-value.ts";
 import { formatDuration, formatSize, parseDuration, parseSize } from "./units.ts";
@@ -80,13 +81,10 @@ export const pathOrNull: Field<string | undefined> = field(
   (path) => path ?? null,
 );
 
-/** The path of a unix socket, or null: none. */
-export const socketPathOrNull: Field<string | undefined> = field(
-  (value) => (value === null ? undefined : withinSocketPath(readPath(value))),
-  (path) => path ?? null,
-);
+/** The path of a unix socket that another program listens at, or null: none. */
+export const socketPathOrNull: Field<string | undefined> = field(readCollectorPath, (path) => path ?? null);
 
-/** The path of a unix socket, or `none`. */
+/** The path of a unix socket to listen at, or `none`. */
 export const socketPathOrNone: Field<string | undefined> = field(readSocketPath, (path) => path ?? "none");
 
 /** Permission bits. */
@@ -128,23 +126,23 @@ function readDnsName(value: unknown): string {
   throw new BadValue(`${quote(value)} is no domain name (for example . or example.com)`);
 }
 
-// sun_path of a unix socket holds 108 octets, one of them the final NUL.
-const MAX_SOCKET_PATH = 107;
-
-/** Whether a unix socket can have this path. */
-export function fitsSocket(path: string): boolean {
-  return Buffer.byteLength(path) <= MAX_SOCKET_PATH;
+/** Throws {@link BadValue} where `path` is too long for a socket to listen at. */
+export function listeningPath(path: string): string {
+  if (canListenAt(path)) return path;
+  const limits = `at most ${MAX_SOCKET_PATH} bytes, its folder at most ${MAX_SOCKET_FOLDER}`;
+  throw new BadValue(`the path of the socket is too long (${limits})`);
 }
 
-/** Throws {@link BadValue} where `path` is too long for a unix socket. */
-export function withinSocketPath(path: string): string {
-  if (fitsSocket(path)) return path;
+function readCollectorPath(value: unknown): string | undefined {
+  if (value === null) return undefined;
+  const path = readPath(value);
+  if (canConnectTo(path)) return path;
   throw new BadValue(`the path of the socket is too long (at most ${MAX_SOCKET_PATH} bytes)`);
 }
 
 function readSocketPath(value: unknown): string | undefined {
   if (value === "none") return undefined;
-  if (typeof value === "string" && /^\/[^\0]+$/.test(value)) return withinSocketPath(value);
+  if (typeof value === "string" && /^\/[^\0]+$/.test(value)) return listeningPath(value);
   throw new BadValue(`${quote(value)} is no absolute path (/run/stsmapd/admin.sock, or none)`);
 }
 

@@ -1,6 +1,7 @@
 /** `listen:`, where questions are taken. */
 import * as z from "zod/mini";
-import { type HostPort, formatHostPort, parseHostPort } from "./address.ts";
+import { formatListenAddress, parseListenAddress } from "../net/listen-address.ts";
+import type { HostPort, ListenAddress as Address } from "../net/listen-address.ts";
 import { BadValue, quote } from "./bad-value.ts";
 import {
   type Field,
@@ -8,10 +9,10 @@ import {
   field,
   fileMode,
   list,
+  listeningPath,
   oneOf,
   optional,
   withDefault,
-  withinSocketPath,
 } from "./fields.ts";
 import { type Rule, section } from "./section.ts";
 
@@ -36,7 +37,7 @@ export type Listener =
 /** A listener as the file has it. */
 interface Item {
   readonly protocol: "socketmap" | "tcp_table";
-  readonly address: HostPort | string;
+  readonly address: Address;
   readonly map: string | undefined;
   readonly mode: number | undefined;
   readonly owner: string | number | undefined;
@@ -48,9 +49,7 @@ const DEFAULT_MODE = 0o660;
 const item = section<Item>(
   {
     protocol: oneOf(["socketmap", "tcp_table"]),
-    address: field(readAddress, (value) =>
-      typeof value === "string" ? `unix:${value}` : formatHostPort(value),
-    ),
+    address: field(readAddress, formatListenAddress),
     map: optional(field(readMapName, String)),
     mode: optional(fileMode),
     owner: optional(account),
@@ -83,35 +82,29 @@ function toListener({
   owner,
   group,
 }: Item): Listener {
-  const at: ListenAddress =
-    typeof address === "string"
-      ? { kind: "unix", path: address, mode, owner, group }
-      : { kind: "tcp", ...address };
+  const at: ListenAddress = address.kind === "unix" ? { ...address, mode, owner, group } : address;
   return protocol === "socketmap" ? { protocol, address: at } : { protocol, address: at, map };
 }
 
 function toItem({ protocol, address, ...rest }: Listener): Item {
   const map = "map" in rest ? rest.map : undefined;
-  if (address.kind === "tcp") {
-    const { host, port } = address;
-    return { protocol, address: { host, port }, map, mode: undefined, owner: undefined, group: undefined };
-  }
-  const { path, mode, owner, group } = address;
-  return { protocol, address: path, map, mode, owner, group };
+  if (address.kind === "tcp")
+    return { protocol, address, map, mode: undefined, owner: undefined, group: undefined };
+  const { kind, path, mode, owner, group } = address;
+  return { protocol, address: { kind, path }, map, mode, owner, group };
 }
 
 function unixOnly(key: "mode" | "owner" | "group"): Rule<Item> {
   return ({ address, ...values }) =>
-    typeof address === "object" && values[key] !== undefined
+    address?.kind === "tcp" && values[key] !== undefined
       ? { key, message: "not for a TCP address (only with unix:/path)" }
       : undefined;
 }
 
-function readAddress(value: unknown): HostPort | string {
-  const text = typeof value === "string" ? value : "";
-  const path = /^unix:(\/[^\0]+)$/.exec(text)?.[1];
-  const result = path === undefined ? parseHostPort(text) : withinSocketPath(path);
-  if (result !== undefined) return result;
+function readAddress(value: unknown): Address {
+  const address = typeof value === "string" ? parseListenAddress(value) : undefined;
+  if (address?.kind === "unix") listeningPath(address.path);
+  if (address !== undefined) return address;
   throw new BadValue(`${quote(value)} is no address (127.0.0.1:8461, [::1]:8461, unix:/run/stsmapd/socket)`);
 }
 

@@ -5,7 +5,8 @@
  */
 import type { Override } from "../policy/override.ts";
 import type { MapProfile } from "../policy/map-profile.ts";
-import { type HostPort, addressRange, nameServer } from "./address.ts";
+import type { HostPort } from "../net/listen-address.ts";
+import { addressRange, hostPortOrNull, nameServer } from "./address.ts";
 import {
   account,
   dnsName,
@@ -111,11 +112,13 @@ const dane = section<DaneConfig>(
 interface FetchConfig {
   /** Milliseconds of a whole fetch. */
   readonly timeout: number;
+  /** Milliseconds of these for connection and TLS. */
+  readonly connectTimeout: number;
   /** Bytes a policy may have. */
   readonly maxSize: number;
   /** Fetches at once. */
   readonly concurrency: number;
-  /** Fetches at once from one address. */
+  /** Fetches at once from one IPv4 address or IPv6 /64. */
   readonly perAddress: number;
   readonly proxy: Proxy;
   /** A PEM file of certificates, trusted beside the system's. */
@@ -128,6 +131,7 @@ interface FetchConfig {
 
 const fetch = section<FetchConfig>({
   timeout: withDefault(duration({ min: "1ms", max: "10m" }), "60s"),
+  connectTimeout: withDefault(duration({ min: "1ms", max: "10m" }), "10s"),
   maxSize: withDefault(size({ min: "1KiB", max: "16MiB" }), "64KiB"),
   concurrency: withDefault(integer({ min: 1, max: 10_000 }), 64),
   perAddress: withDefault(integer({ min: 1, max: 10_000 }), 2),
@@ -205,6 +209,13 @@ interface TlsrptConfig {
 
 const tlsrpt = section<TlsrptConfig>({ collector: withDefault(socketPathOrNull, null) });
 
+interface MetricsConfig {
+  /** Where metrics and health are to be had over TCP; undefined: on the admin socket only. */
+  readonly listen: HostPort | undefined;
+}
+
+const metrics = section<MetricsConfig>({ listen: withDefault(hostPortOrNull, null) });
+
 interface LogConfig {
   /** The least severe level that is logged. */
   readonly level: "trace" | "debug" | "info" | "warn" | "error";
@@ -232,11 +243,12 @@ export interface Config {
   readonly freshness: FreshnessConfig;
   readonly admin: AdminConfig;
   readonly tlsrpt: TlsrptConfig;
+  readonly metrics: MetricsConfig;
   readonly log: LogConfig;
 }
 
 export const schema = section<Config>(
-  { listen, maps, store, lookup, overrides, dns, dane, fetch, freshness, admin, tlsrpt, log },
+  { listen, maps, store, lookup, overrides, dns, dane, fetch, freshness, admin, tlsrpt, metrics, log },
   knownMaps,
 );
 

@@ -24,7 +24,10 @@ export async function discoverRecord(
     const answer = await resolver.resolve(recordName(domain), "TXT", signal);
     return { ...findRecord(answer.records), ttl: answer.ttl, canonicalName: answer.canonicalName };
   } catch (error) {
-    if (error instanceof DnsError) return { kind: "dns-failure", error };
-    throw error;
+    if (!(error instanceof DnsError)) throw error;
+    // DNS did answer. What it holds can never become a record unless its owner mends it.
+    const isOwnersFault = error.code === "cname-loop" || error.code === "bad-name";
+    if (!isOwnersFault) return { kind: "dns-failure", error };
+    return { kind: "invalid", reason: error.message, ttl: 0, canonicalName: recordName(domain) };
   }
 }

@@ -15,8 +15,10 @@ import type { DaneState } from "../policy/verdict.ts";
 import { rebased } from "../store/rebase.ts";
 import { StoreError } from "../store/store.ts";
 import type { Entry, PolicyStore } from "../store/store.ts";
+import { commit } from "./commit.ts";
 import { DANE_NOT_ASKED } from "./dane-source.ts";
 import type { DaneSource, KnownDane } from "./dane-source.ts";
+import { withinDeadline } from "./deadline.ts";
 import { DomainState } from "./domain-state.ts";
 import type { LookupEvents, ResolutionTrigger } from "./events.ts";
 import { livePin, madeDue } from "./freshness.ts";
@@ -50,8 +52,6 @@ interface Resolved {
   /** The row could not be read and nothing was fetched in its place: that there is no policy is not known. */
   readonly isUnreadable: boolean;
 }
-
-const STOPPING = temporaryFailure("stsmapd is stopping, try again");
 
 /** The row could not be read, so there may be a pin that we cannot see. */
 const UNREADABLE = Symbol("unreadable");
@@ -202,28 +202,17 @@ export class LookupEngine {
     return this.#withinDeadline(domain, profile, work);
   }
 
-  /**
-   * `work`, or what is known when the deadline has passed; `work` goes on in the background. TEMP when we stop meanwhile: a
-   * lookup cut short must not pass for "no policy".
-   */
+  /** `work`, or what is known when the deadline has passed; TEMP when we stop meanwhile. */
   async #withinDeadline(domain: string, profile: MapProfile, work: Promise<Reply>): Promise<Reply> {
     const { events, options } = this.#deps;
-    const { signal } = this.#stop;
-    const { promise: cutShort, resolve } = Promise.withResolvers<Reply>();
-    const timer = setTimeout(() => {
+    const late = () => {
       events.deadlinePassed(domain);
-      resolve(this.#lateReply(domain, profile));
-    }, options.deadline);
-    const stop = () => resolve(STOPPING);
-    if (signal.aborted) stop();
-    else signal.addEventListener("abort", stop);
+      return this.#lateReply(domain, profile);
+    };
     try {
-      return await Promise.race([cutShort, work]);
+      return await withinDeadline(work, { deadline: options.deadline, late, signal: this.#stop.signal });
     } catch (error) {
       return this.#failed(domain, error);
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", stop);
     }
   }
 
@@ -282,7 +271,7 @@ export class LookupEngine {
     // A resolution that stopping cut short has learnt nothing that is worth remembering.
     const isUnreadable = known === UNREADABLE && !isFetched;
     if (this.#stop.signal.aborted && !isFetched) return { state, result, isUnreadable };
-    const written = this.#write(entry);
+    const written = commit(entry, this.#deps, this.#deps.options.commitTimeout);
     // A policy is on disk before Postfix is told of it, and so is what the refresher reads next; all else may follow.
     if (isFetched || trigger === "renewal") await written;
     // A sweep over rows that nobody asks for at the moment must not drive out those that are asked for.
@@ -293,24 +282,6 @@ export class LookupEngine {
     const pin = livePin(entry, now());
     events.resolved({ domain, trigger, outcome, entry, pin, durationMs: now() - startedAt });
     return { state, result, isUnreadable };
-  }
-
-  /** Resolves when `entry` is on disk, or when it is clear that it will not be soon. Never rejects. */
-  async #write(entry: Entry): Promise<void> {
-    if (entry.pin === undefined && entry.failure === undefined) return;
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<never>((_resolve, reject) => {
-      const late = () => reject(new StoreError("busy", "the store did not write in time"));
-      timer = setTimeout(late, this.#deps.options.commitTimeout);
-    });
-    try {
-      await Promise.race([this.#deps.store.put(entry), patience]);
-    } catch (error) {
-      if (error instanceof StoreError) this.#deps.events.storeFailed("write", entry.domain, error);
-      else this.#deps.events.failed(entry.domain, error);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 }
 

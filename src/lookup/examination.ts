@@ -1,4 +1,5 @@
 /** One domain looked at from all sides, with every step kept: what `stsmapd check` shows. Nothing is cached or stored. */
+import type { Validation } from "../net/ad-trust.ts";
 import type { DaneFinding } from "../net/dane-finding.ts";
 import { FetchError } from "../net/policy-fetcher.ts";
 import type { FetchTrace, PolicyFetcher } from "../net/policy-fetcher.ts";
@@ -32,10 +33,15 @@ export interface Examination {
   readonly fetch?: FetchExamination;
   readonly mx?: MxExamination;
   readonly dane?: DaneFinding;
+  /** Whether the resolver validates DNSSEC, on which `dane` rests. */
+  readonly validation?: ResolverValidation;
   readonly tlsrpt?: TlsrptExamination;
   /** What each map answers. */
   readonly answers: readonly MapAnswer[];
 }
+
+/** `ad-not-trusted`: it was not asked, for its AD bit would mean nothing to us. */
+export type ResolverValidation = Validation | { readonly state: "ad-not-trusted" };
 
 export type FetchExamination =
   | { readonly kind: "fetched"; readonly policy: Policy; readonly text: string; readonly trace: FetchTrace }
@@ -74,6 +80,10 @@ export interface ExaminationDeps {
   readonly fetcher: PolicyFetcher;
   /** Never rejects. */
   readonly discoverDane: (domain: string) => Promise<DaneFinding>;
+  /** Whether the resolver's AD bit may be trusted. */
+  readonly trustsAd: () => boolean;
+  /** Never rejects. */
+  readonly testValidation: () => Promise<Validation>;
   readonly maps: MapProfiles;
 }
 
@@ -89,10 +99,11 @@ export async function examine(
   const domain = policyDomain(key);
   if (domain === undefined)
     return { key, domain, answers: answersFor({ kind: "absent" }, { kind: "none" }, deps.maps) };
-  const [record, mxAnswer, dane, tlsrptRecord] = await Promise.all([
+  const [record, mxAnswer, dane, validation, tlsrptRecord] = await Promise.all([
     discoverRecord(domain, deps.resolver, signal),
     discoverMx(domain, deps.resolver, signal),
     deps.discoverDane(domain),
+    deps.trustsAd() ? deps.testValidation() : ({ state: "ad-not-trusted" } as const),
     discoverTlsrptRecord(domain, deps.resolver, signal),
   ]);
   const fetch = record.kind === "record" ? await fetchPolicy(domain, deps.fetcher, signal) : undefined;
@@ -104,6 +115,7 @@ export async function examine(
     ...(fetch !== undefined && { fetch }),
     mx: judgeMx(mxAnswer, policy),
     dane,
+    validation,
     tlsrpt: judgeTlsrpt(domain, tlsrptRecord, failureOf(domain, record, fetch)),
     answers: answersFor(findingOf(domain, record, fetch), daneState(dane), deps.maps),
   };

@@ -47,7 +47,7 @@ export async function runRefresher(deps: RefresherDeps, signal: AbortSignal): Pr
   while (!signal.aborted) {
     let wait = options.longestSleep;
     try {
-      await renewDue(deps, signal);
+      const isDone = await renewDue(deps, signal);
       // In either direction: the clock may have been set back.
       if (Math.abs(now() - tidiedAt) >= options.tidyInterval) {
         tidiedAt = now();
@@ -57,8 +57,8 @@ export async function runRefresher(deps: RefresherDeps, signal: AbortSignal): Pr
         await tidy(deps, () => store.deleteExpired(spentBefore, tidiedAt - options.unusedAfter));
       }
       const left = (store.nextDue(now(), now() - options.unusedAfter) ?? Infinity) - now();
-      // What is due after a round could not be written: to try at once would go round and round, at the policy hosts' cost.
-      if (left > 0) wait = Math.min(Math.max(left, options.shortestSleep), options.longestSleep);
+      // What had its turn and is due still could not be written: to go round and round would be at the policy hosts' cost.
+      if (isDone || left > 0) wait = Math.min(Math.max(left, options.shortestSleep), options.longestSleep);
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       deps.events.storeFailed("read", undefined, error);
@@ -69,9 +69,9 @@ export async function runRefresher(deps: RefresherDeps, signal: AbortSignal): Pr
 
 /**
  * Works off what is due, page by page, at the pace of the options. Ends when all that is due has had its turn, and early
- * while the store cannot write: what is fetched then is forgotten.
+ * while the store cannot write: what is fetched then is forgotten. False when rows that had their turn may be due still.
  */
-async function renewDue(deps: RefresherDeps, signal: AbortSignal): Promise<void> {
+async function renewDue(deps: RefresherDeps, signal: AbortSignal): Promise<boolean> {
   const { store, refresh, now, options } = deps;
   const running = new Set<Promise<void>>();
   /** Rows of the last page: those still due when the next is read are under way, or could not be written. */
@@ -80,15 +80,15 @@ async function renewDue(deps: RefresherDeps, signal: AbortSignal): Promise<void>
     for (;;) {
       const page = store.due(now(), now() - options.unusedAfter, PAGE).map(({ domain }) => domain);
       const fresh = page.filter((domain) => !started.has(domain));
-      if (fresh.length === 0) return;
+      if (fresh.length === 0) return page.length === 0;
       started = new Set(page);
       for (const domain of fresh) {
         while (running.size >= options.concurrency) await Promise.race(running);
-        if (signal.aborted) return;
+        if (signal.aborted) return false;
         const renewal = refresh(domain).finally(() => running.delete(renewal));
         running.add(renewal);
         await pause(options.pace, signal);
-        if (!store.health().writable) return;
+        if (!store.health().writable) return false;
       }
     }
   } finally {

@@ -103,8 +103,8 @@ async function fetchPolicy(
   } catch (error) {
     if (!(error instanceof FetchError)) throw error;
     const outcome: ResolutionOutcome = { kind: "fetch-failure", recordId, error };
-    // That we were stopped is no fault of the policy host.
-    if (error.reason === "aborted") return { outcome, entry };
+    // That we were stopped, or had too much to do, is no fault of the policy host.
+    if (error.reason === "aborted" || error.reason === "overloaded") return { outcome, entry };
     return {
       outcome,
       entry: { ...entry, failure: nextFailure(entry.failure, recordId, error, deps.now(), deps.freshness) },

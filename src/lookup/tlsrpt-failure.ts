@@ -15,10 +15,10 @@ export function reportableFailure(domain: string, outcome: ResolutionOutcome): P
   return undefined;
 }
 
-/** Undefined where we gave up ourselves, or our own proxy failed. */
+/** Undefined where we gave up ourselves, had too much to do, or our own proxy failed. */
 export function reportableFetchFailure(domain: string, error: FetchError): PolicyFailure | undefined {
   const { failureClass, reason } = error;
-  if (reason === "aborted" || reason === "proxy-failed") return undefined;
+  if (reason === "aborted" || reason === "overloaded" || reason === "proxy-failed") return undefined;
   return { failureClass, reason, information: informationOf(domain, error) };
 }
 

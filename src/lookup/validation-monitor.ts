@@ -1,7 +1,9 @@
 /** Watches whether our resolver validates DNSSEC: without that its AD bit, and so DANE, means nothing. */
-import type { Validation } from "../net/ad-trust.ts";
+import type { Validation, ValidationState } from "../net/ad-trust.ts";
 
 export interface ValidationMonitorDeps {
+  /** Whether the AD bit of the resolvers in force may be trusted at all; without that nothing is tested. */
+  readonly isTrusted: () => boolean;
   /** One self-test. Never rejects. */
   readonly test: () => Promise<Validation>;
   /** Called after the first test and whenever the outcome is another. */
@@ -24,6 +26,11 @@ export class ValidationMonitor {
     return this.#last;
   }
 
+  /** The same for the administrator. */
+  get state(): ValidationState {
+    return this.#deps.isTrusted() ? (this.#last?.state ?? "unknown") : "ad-not-trusted";
+  }
+
   /**
    * Whether DANE discovery makes sense. Only a resolver that was seen not to validate is ruled out: while DNS cannot be
    * asked, discovery finds that out by itself and says "unknown".
@@ -44,6 +51,7 @@ export class ValidationMonitor {
   }
 
   async #run(): Promise<void> {
+    if (!this.#deps.isTrusted()) return;
     const before = this.#last?.state;
     this.#last = await this.#deps.test();
     if (this.#last.state !== before) this.#deps.onChange(this.#last);

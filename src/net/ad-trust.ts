@@ -24,6 +24,9 @@ export type Validation =
   | { readonly state: "validating" | "not-validating" }
   | { readonly state: "unknown"; readonly error: DnsError };
 
+/** What is known of our resolvers; `ad-not-trusted`: nothing was asked, for their AD bit would mean nothing. */
+export type ValidationState = Validation["state"] | "ad-not-trusted";
+
 /**
  * Asks for a name that is signed. A resolver that validates sets the AD bit. Never throws.
  * The root's SOA is the default: every trust anchor covers it, and its answer is small.

@@ -17,7 +17,7 @@ export class AddressGuardError extends Error {
 const GLOBAL_UNICAST = ipaddr.parseCIDR("2000::/3");
 
 /** RFC 6052 §2.1. The local-use prefix 64:ff9b:1::/48 is not in it: where its IPv4 address stands, only its network knows. */
-const NAT64 = ipaddr.parseCIDR("64:ff9b::/96");
+export const NAT64 = ipaddr.parseCIDR("64:ff9b::/96");
 
 export class AddressGuard {
   readonly #allowed: readonly Network[];

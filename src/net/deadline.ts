@@ -1,14 +1,17 @@
-/** The time one fetch may take, all its steps together. */
+/** The time one fetch may take, all its steps together and the first of them. */
 
 /** Fires its signal when the time is over or the caller's signal fires. Must be stopped at the end of the fetch. */
 export class Deadline {
   /** What the fetch is waiting for, to be named when time runs out. */
   step = "starting";
-  readonly timeoutMs: number;
+  /** The limit that has passed, in words. */
+  passed = "";
+  readonly #timeoutMs: number;
   readonly #now: () => number;
   readonly #outer: AbortSignal | undefined;
   readonly #controller = new AbortController();
   #timer: NodeJS.Timeout | undefined;
+  #connectTimer: NodeJS.Timeout | undefined;
   #runningSince: number | undefined;
   #spentMs = 0;
 
@@ -18,7 +21,7 @@ export class Deadline {
    * @param outer the caller's signal
    */
   constructor(timeoutMs: number, now: () => number, outer?: AbortSignal) {
-    this.timeoutMs = timeoutMs;
+    this.#timeoutMs = timeoutMs;
     this.#now = now;
     this.#outer = outer;
     outer?.addEventListener("abort", this.#abort, { once: true });
@@ -48,12 +51,29 @@ export class Deadline {
 
   resume(): void {
     this.#runningSince = this.#now();
-    this.#timer = setTimeout(this.#abort, Math.max(0, this.timeoutMs - this.#spentMs));
+    const left = Math.max(0, this.#timeoutMs - this.#spentMs);
+    this.#timer = setTimeout(() => this.#pass(`no policy within ${this.#timeoutMs / 1000} s`), left);
+  }
+
+  /** Connection and TLS must stand within `timeoutMs` milliseconds from now, when {@link connected} is called. */
+  connecting(timeoutMs: number): void {
+    const text = `no connection within ${timeoutMs / 1000} s`;
+    this.#connectTimer = setTimeout(() => this.#pass(text), timeoutMs);
+  }
+
+  connected(): void {
+    clearTimeout(this.#connectTimer);
   }
 
   stop(): void {
     this.pause();
+    this.connected();
     this.#outer?.removeEventListener("abort", this.#abort);
+  }
+
+  #pass(limit: string): void {
+    this.passed = limit;
+    this.#abort();
   }
 
   readonly #abort = (): void => this.#controller.abort();

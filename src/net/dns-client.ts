@@ -41,6 +41,11 @@ export class DnsClient implements Resolver {
     this.#slots = new Slots(maxInFlight, maxInFlight * WAITING_FACTOR);
   }
 
+  /** Questions that wait for their turn. */
+  get waiting(): number {
+    return this.#slots.waiting;
+  }
+
   /**
    * Asks for `type` at `name`, follows aliases (at most 8) and stops at once when `signal` fires. `.` is the root.
    * Throws {@link DnsError} and nothing else.
@@ -61,11 +66,12 @@ export class DnsClient implements Resolver {
   }
 
   /**
-   * Each round asks each server until one answers. A server that said SERVFAIL or REFUSED is not asked again: it would say
-   * the same a moment later.
+   * Each round asks each server until one answers. A server that said REFUSED is not asked again: it would say the same a
+   * moment later. One that said SERVFAIL is asked once more: its own time for a cold name may just have run out.
    */
   async #ask(name: string, type: RecordType, signal: AbortSignal | undefined): Promise<DnsMessage> {
     const failures: DnsError[] = [];
+    const failed = new Set<DnsServerAddress>();
     let servers = this.#options.servers();
     for (let round = 0; round < this.#options.attempts; round++) {
       const again: DnsServerAddress[] = [];
@@ -75,7 +81,9 @@ export class DnsClient implements Resolver {
         } catch (error) {
           if (!(error instanceof DnsError) || error.code === "aborted") throw error;
           failures.push(error);
-          if (error.code !== "servfail" && error.code !== "refused") again.push(server);
+          const isFinal = error.code === "refused" || (error.code === "servfail" && failed.has(server));
+          if (error.code === "servfail") failed.add(server);
+          if (!isFinal) again.push(server);
         }
       }
       servers = again;

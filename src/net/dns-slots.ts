@@ -13,6 +13,11 @@ export class Slots {
     this.#maxWaiting = maxWaiting;
   }
 
+  /** How many wait for their turn. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
   /**
    * Waits for a turn. The caller calls {@link release} once when done.
    * Throws {@link DnsError} `aborted`, or `network` when too many wait already: with dead servers they would only pile up.

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import type { SecureContext } from "node:tls";
 import { parsePolicy, type ParsedPolicy, PolicyError } from "../policy/policy.ts";
 import { AddressGuard } from "./address-guard.ts";
+import { networksOf } from "./address-network.ts";
 import { Deadline } from "./deadline.ts";
 import { errorText, failureClassOf, FetchFailure, type FetchTraceDraft } from "./fetch-failure.ts";
 import { FetchQueue } from "./fetch-queue.ts";
@@ -24,11 +25,13 @@ export interface HttpsPolicyFetcherOptions {
   readonly userAgent: string;
   /** Milliseconds for DNS, connection, TLS, header and body together. */
   readonly timeoutMs: number;
+  /** Milliseconds of these for connection and TLS, so that a host that swallows all packets soon gives its slot back. */
+  readonly connectTimeoutMs: number;
   /** Octets a policy file may have. */
   readonly maxBytes: number;
   /** Fetches at once. */
   readonly concurrency: number;
-  /** Fetches at once from one address. Through a proxy no address is known, and only `concurrency` counts. */
+  /** Fetches at once from one IPv4 address or IPv6 /64. Through a proxy no address is known, and only `concurrency` counts. */
   readonly perAddress: number;
   /** Which proxy for which host; see `proxySelector`. */
   readonly proxyFor: ProxySelector;
@@ -66,6 +69,16 @@ export class HttpsPolicyFetcher implements PolicyFetcher {
     this.#queue = new FetchQueue(options.concurrency, options.perAddress);
   }
 
+  /** Fetches under way, from the connection on. */
+  get running(): number {
+    return this.#queue.running;
+  }
+
+  /** Fetches that wait for their turn. */
+  get waiting(): number {
+    return this.#queue.waiting;
+  }
+
   async fetch(domain: string, signal?: AbortSignal): Promise<FetchedPolicy> {
     const { port, timeoutMs, now } = this.#options;
     const host = `mta-sts.${domain}`;
@@ -75,7 +88,7 @@ export class HttpsPolicyFetcher implements PolicyFetcher {
     try {
       const route = await this.#route(host, trace, deadline);
       deadline.pause();
-      const release = await this.#queue.acquire(route.addresses, deadline.signal);
+      const release = await this.#queue.acquire(networksOf(route.addresses), deadline.signal);
       deadline.resume();
       try {
         const body = await this.#get(host, origin, route, trace, deadline);
@@ -109,13 +122,15 @@ export class HttpsPolicyFetcher implements PolicyFetcher {
     deadline: Deadline,
   ): Promise<Uint8Array> {
     const { signal } = deadline;
-    const { userAgent, maxBytes } = this.#options;
+    const { userAgent, maxBytes, connectTimeoutMs } = this.#options;
     deadline.step = "connecting";
+    deadline.connecting(connectTimeoutMs);
     const transport = await this.#connect(host, route, trace, signal);
     try {
       deadline.step = "in the TLS handshake";
       const socket = await handshake(transport, host, this.#context(), trace, signal);
       try {
+        deadline.connected();
         deadline.step = "waiting for the policy";
         return await requestPolicy(socket, { origin, path: PATH, userAgent, maxBytes }, trace, signal);
       } finally {
@@ -167,10 +182,7 @@ function asFailure(error: unknown, deadline: Deadline): FetchFailure {
   // Whatever a step says after the signal fired, the signal is why.
   if (deadline.abortedByCaller) return new FetchFailure("aborted", `given up while ${deadline.step}`);
   if (deadline.signal.aborted) {
-    return new FetchFailure(
-      "timeout",
-      `no policy within ${deadline.timeoutMs / 1000} s (was ${deadline.step})`,
-    );
+    return new FetchFailure("timeout", `${deadline.passed} (was ${deadline.step})`);
   }
   if (error instanceof FetchFailure) return error;
   return new FetchFailure("http-error", `fetch failed: ${errorText(error)}`, { cause: error });

@@ -63,6 +63,8 @@ export class FetchError extends Error {
 /** Closed, so that it can be a metric label. Any status from 100 to 599 may follow `status-`. */
 export type FetchFailureReason =
   | "aborted"
+  /** Too many fetches wait for their turn already. As with `aborted`, no fault of the policy host's. */
+  | "overloaded"
   | "dns-error"
   | "no-address"
   | "address-refused"

@@ -13,10 +13,6 @@ export interface ResolvConf {
   readonly servers: readonly DnsServerAddress[];
   /** `options trust-ad`: the administrator trusts these servers, and the way to them, with the AD bit. */
   readonly trustAd: boolean;
-  /** `options timeout:n` in milliseconds, at most 30 s. */
-  readonly timeoutMs: number | undefined;
-  /** `options attempts:n`, at most 5. */
-  readonly attempts: number | undefined;
 }
 
 /** Parses the text of resolv.conf. What it does not know, or cannot read, it skips, as libc does. */
@@ -31,20 +27,10 @@ export function parseResolvConf(text: string): ResolvConf {
       servers.push({ host, port: 53 });
     }
   }
-  const seconds = numberOption(options, "timeout", 30);
   return {
     servers: servers.length > 0 ? servers : [LOCAL_SERVER],
     trustAd: options.includes("trust-ad"),
-    timeoutMs: seconds === undefined ? undefined : seconds * 1000,
-    attempts: numberOption(options, "attempts", 5),
   };
-}
-
-/** The last `name:n` with n from 1, held to `max`. */
-function numberOption(options: readonly string[], name: string, max: number): number | undefined {
-  const values = options.map((option) => new RegExp(`^${name}:([0-9]+)$`).exec(option)?.[1]);
-  const value = values.findLast((digits) => digits !== undefined && Number(digits) > 0);
-  return value === undefined ? undefined : Math.min(Number(value), max);
 }
 
 /** resolv.conf on disk, read again when it changes. */

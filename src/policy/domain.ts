@@ -18,6 +18,16 @@ const MAX_POLICY_DOMAIN_LENGTH = MAX_NAME_LENGTH - "_mta-sts.".length;
 /** A port or service name behind the last colon; Postfix takes both. */
 const PORT_SUFFIX = /:[A-Za-z0-9-]+$/;
 
+/**
+ * Octets of UTF-8 for a name, and for a label of it, that domainToASCII is given: as many as the longest A-labels have
+ * characters, four octets each. It takes time that grows with the square of the length.
+ */
+const MAX_UTF8_NAME = 4 * MAX_NAME_LENGTH;
+const MAX_UTF8_LABEL = 4 * 63;
+
+/** The dots of UTS 46. */
+const ANY_DOT = /[.\u3002\uff0e\uff61]/;
+
 const NON_ASCII = /[^\0-\x7f]/;
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
@@ -62,6 +72,7 @@ function hostOfNextHop(key: string): string | undefined {
 
 /** UTS 46 to A-labels. ASCII beside the foreign letters is checked first: the URL parser behind would unescape it. */
 function toALabels(octets: string): string | undefined {
+  if (octets.length > MAX_UTF8_NAME) return undefined;
   let text: string;
   try {
     text = UTF8.decode(Buffer.from(octets, "latin1"));
@@ -69,6 +80,7 @@ function toALabels(octets: string): string | undefined {
     return undefined;
   }
   if (/[\0-\x7f]/.test(text.replace(/[A-Za-z0-9_.-]/g, ""))) return undefined;
+  if (text.split(ANY_DOT).some((label) => Buffer.byteLength(label) > MAX_UTF8_LABEL)) return undefined;
   const ascii = domainToASCII(text);
   return ascii === "" ? undefined : ascii;
 }

@@ -1,12 +1,15 @@
 /**
- * The admin socket: HTTP for the command line, on a unix socket of its own whose permissions say who may use it. It knows
- * nothing of what its routes do.
+ * HTTP for the command line and for those who watch the daemon: on a unix socket of its own, whose permissions say who may
+ * use it, and on TCP. It knows nothing of what its routes do.
  */
+import { once } from "node:events";
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
+import { formatHostPort } from "../net/listen-address.ts";
+import type { HostPort } from "../net/listen-address.ts";
 import { listenError } from "./listen-error.ts";
 import { listenOnUnixSocket } from "./unix-socket.ts";
 import type { UnixSocketOptions } from "./unix-socket.ts";
@@ -70,6 +73,47 @@ export async function listenAdmin(
   routes: readonly AdminRoute[],
   onError: (error: unknown) => void,
 ): Promise<AdminServer> {
+  const server = httpServer(routes, onError);
+  let remove: () => Promise<void>;
+  try {
+    remove = await listenOnUnixSocket(server, path, options, MAX_CONNECTIONS);
+  } catch (error) {
+    throw listenError(`unix:${path}`, error);
+  }
+  server.on("error", onError);
+  let closing: Promise<void> | undefined;
+  return { close: () => (closing ??= close(server, remove)) };
+}
+
+export interface TcpAdminServer extends AdminServer {
+  /** With the port that was chosen for 0. */
+  readonly address: string;
+}
+
+/** The same on TCP, for routes that anybody may use who reaches it. Throws {@link ListenError}. */
+export async function listenAdminOnTcp(
+  wanted: HostPort,
+  routes: readonly AdminRoute[],
+  onError: (error: unknown) => void,
+): Promise<TcpAdminServer> {
+  const server = httpServer(routes, onError);
+  try {
+    server.listen({ ...wanted, ipv6Only: true });
+    await once(server, "listening");
+  } catch (error) {
+    throw listenError(formatHostPort(wanted), error);
+  }
+  server.on("error", onError);
+  const bound = server.address();
+  if (bound === null || typeof bound === "string") throw new TypeError("a TCP server without a port");
+  let closing: Promise<void> | undefined;
+  return {
+    address: formatHostPort({ ...wanted, port: bound.port }),
+    close: () => (closing ??= close(server, async () => {})),
+  };
+}
+
+function httpServer(routes: readonly AdminRoute[], onError: (error: unknown) => void): Server {
   const server = createServer({
     maxHeaderSize: MAX_HEADER,
     headersTimeout: HEAD_TIMEOUT,
@@ -81,15 +125,7 @@ export async function listenAdmin(
   server.on("request", (request, response) => {
     serve(request, response, routes, onError).catch(() => response.destroy());
   });
-  let remove: () => Promise<void>;
-  try {
-    remove = await listenOnUnixSocket(server, path, options, MAX_CONNECTIONS);
-  } catch (error) {
-    throw listenError(`unix:${path}`, error);
-  }
-  server.on("error", onError);
-  let closing: Promise<void> | undefined;
-  return { close: () => (closing ??= close(server, remove)) };
+  return server;
 }
 
 async function close(server: Server, remove: () => Promise<void>): Promise<void> {
@@ -131,7 +167,9 @@ async function serve(
 }
 
 function route(request: IncomingMessage, routes: readonly AdminRoute[]): AdminAnswer | Promise<AdminAnswer> {
-  const { pathname, searchParams: query } = new URL(request.url ?? "/", "http://localhost");
+  const url = URL.parse(request.url ?? "/", "http://localhost");
+  if (url === null) throw new AdminRequestError(400, "that is no URL");
+  const { pathname, searchParams: query } = url;
   const matches = routes.flatMap((candidate) => {
     const parameters = matchPath(candidate.path, pathname);
     return parameters === undefined ? [] : [{ ...candidate, parameters }];

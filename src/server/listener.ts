@@ -1,7 +1,8 @@
 /** Sockets that accept lookup clients: TCP, unix, or one inherited from a supervisor. */
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
-import { formatListenAddress, parseListenAddress } from "./address.ts";
+import { formatListenAddress, parseListenAddress } from "../net/listen-address.ts";
+import { clientLimit } from "./client-limit.ts";
 import { Connection } from "./connection.ts";
 import { listenError, ListenError } from "./listen-error.ts";
 import type { Protocol } from "./protocol.ts";
@@ -13,7 +14,13 @@ const BACKLOG = 4_096;
 
 const DEFAULT_MODE = 0o660;
 
-export type ListenOptions =
+/** Milliseconds without a word after which the kernel asks whether the peer is alive. One that is stays connected. */
+const KEEP_ALIVE_DELAY = 60_000;
+
+/** A server that was full has room again below this part of its clients, so that one who comes and goes is no news. */
+const ROOM_AGAIN = 0.9;
+
+export type ListenOptions = (
   | {
       /** `host:port`, `[v6]:port` or `unix:/path`. */
       readonly address: string;
@@ -27,14 +34,20 @@ export type ListenOptions =
   | {
       /** A bound stream socket handed down by a supervisor; its file, if it has one, is not ours to remove. */
       readonly fd: number;
-    };
+    }
+) & {
+  /** Clients at once; further ones are turned away. As many as descriptors allow if undefined. */
+  readonly maxConnections?: number | undefined;
+};
 
 /** What happens at a server that an operator may want to know. */
 export interface ServerEvents {
   /** A client broke the framing and is being disconnected. `client` is its IP address, or "" on a unix socket. */
   onViolation(error: ProtocolError, client: string): void;
-  /** A client could not be accepted, mostly for want of descriptors. Connections go on, and so does accepting. */
+  /** A client could not be accepted. Connections go on, and so does accepting. */
   onAcceptError(error: Error): void;
+  /** From now on clients are turned away, because `maxConnections` are connected; or no longer. */
+  onFullChange(isFull: boolean, maxConnections: number): void;
 }
 
 /**
@@ -49,10 +62,24 @@ export async function listen(
   const connections = new Set<Connection>();
   const onViolation = (error: ProtocolError, socket: Socket) =>
     events.onViolation(error, socket.remoteAddress ?? "");
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket: Socket) => {
+  const keepAlive = { keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_DELAY };
+  const server = createServer({ allowHalfOpen: true, noDelay: true, ...keepAlive }, (socket: Socket) => {
     const connection = new Connection(socket, protocol, onViolation);
     connections.add(connection);
-    socket.on("close", () => connections.delete(connection));
+    socket.on("close", () => {
+      connections.delete(connection);
+      if (isFull && connections.size < maxConnections * ROOM_AGAIN) changeFull(false);
+    });
+  });
+  const { maxConnections = clientLimit() } = options;
+  server.maxConnections = maxConnections;
+  let isFull = false;
+  const changeFull = (now: boolean) => {
+    isFull = now;
+    events.onFullChange(now, maxConnections);
+  };
+  server.on("drop", () => {
+    if (!isFull) changeFull(true);
   });
   const wanted = "fd" in options ? `fd:${options.fd}` : options.address;
   try {

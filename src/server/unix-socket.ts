@@ -2,12 +2,10 @@
 import { once } from "node:events";
 import { chmod, chown, lstat, mkdtemp, readFile, rename, rm } from "node:fs/promises";
 import { connect, type Server } from "node:net";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
+import { bindingFolder, canListenAt } from "../net/socket-path.ts";
 import { accountId } from "./account.ts";
 import { ListenError, systemCode } from "./listen-error.ts";
-
-/** Bytes that Linux has for the path of a socket when it is bound (unix(7)), without the final NUL. */
-const MAX_PATH = 107;
 
 export interface UnixSocketOptions {
   /** Permission bits, e.g. 0o660. A client needs to write. */
@@ -33,12 +31,12 @@ export async function listenOnUnixSocket(
 ): Promise<() => Promise<void>> {
   const user = await findAccount("/etc/passwd", "user", options.owner, path);
   const group = await findAccount("/etc/group", "group", options.group, path);
+  if (!canListenAt(path))
+    throw new ListenError("bad-address", `unix:${path}`, "the path is too long for a unix socket");
   await refuseUnlessFree(path);
-  const folder = await mkdtemp(`${dirname(path)}/.`);
+  const folder = await mkdtemp(bindingFolder(path));
   try {
     const socket = join(folder, "s");
-    if (Buffer.byteLength(socket) > MAX_PATH)
-      throw new ListenError("bad-address", `unix:${path}`, "the path is too long for a unix socket");
     server.listen({ path: socket, backlog });
     await once(server, "listening");
     await chown(socket, user ?? -1, group ?? -1);

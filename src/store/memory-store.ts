@@ -1,5 +1,6 @@
 /** A store that forgets everything at the end of the process. */
 import type { KnownDaneKind } from "../policy/verdict.ts";
+import { merged } from "./merged.ts";
 import { rebased } from "./rebase.ts";
 import { dueAt, HISTORY_LENGTH, spentAt, StoreError } from "./store.ts";
 import type {
@@ -33,7 +34,7 @@ export class MemoryStore implements PolicyStore {
   async put(entry: Entry): Promise<void> {
     this.#refuseWhenClosed();
     const row: Row = this.#rows.get(entry.domain) ?? { entry, history: [] };
-    row.entry = merge(row.entry, entry);
+    row.entry = merged(row.entry, entry);
     addSteps(row.history, entry);
     this.#rows.set(entry.domain, row);
   }
@@ -132,6 +133,10 @@ export class MemoryStore implements PolicyStore {
     return [];
   }
 
+  waitingWrites(): number {
+    return 0;
+  }
+
   health(): StoreHealth {
     return { writable: true };
   }
@@ -155,20 +160,6 @@ export class MemoryStore implements PolicyStore {
   #refuseWhenClosed(): void {
     if (this.#closed) throw new StoreError("closed", "the store is closed");
   }
-}
-
-function merge(stored: Entry, entry: Entry): Entry {
-  const hasNewerPin = (entry.pin?.fetchedAt ?? -Infinity) >= (stored.pin?.fetchedAt ?? -Infinity);
-  const { failure, checkedAt, checkAt } = entry.checkedAt >= stored.checkedAt ? entry : stored;
-  const usedAt = Math.max(stored.usedAt, entry.usedAt);
-  return {
-    domain: entry.domain,
-    pin: hasNewerPin ? entry.pin : stored.pin,
-    failure,
-    checkedAt,
-    checkAt,
-    usedAt,
-  };
 }
 
 function addSteps(history: HistoryStep[], { pin, failure }: Entry): void {

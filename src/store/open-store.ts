@@ -1,8 +1,9 @@
 /** Opens the store of a daemon or a command. */
 import { setAside } from "./set-aside.ts";
-import { fileIdentity } from "./sqlite-file.ts";
+import { RetryingStore } from "./retrying-store.ts";
+import { DamageError } from "./sqlite-error.ts";
 import { SqliteStore } from "./sqlite-store.ts";
-import { StoreError, type PolicyStore } from "./store.ts";
+import type { PolicyStore } from "./store.ts";
 import type { SetAsideReport } from "./writer-protocol.ts";
 
 export type { SetAsideReport } from "./writer-protocol.ts";
@@ -28,6 +29,7 @@ export interface OpenStoreOptions {
 
 /**
  * Opens the file, having found it writable and its tables sound at first sight; a damaged one is set aside first.
+ * What cannot be written later is kept and tried again ({@link RetryingStore}).
  * Throws {@link StoreError}: `cannot-create`, `permission`, `read-only`, `full` and `incompatible` are the
  * administrator's to mend, and their message says how.
  */
@@ -41,12 +43,12 @@ export function openStore(options: OpenStoreOptions): PolicyStore {
   try {
     store = open();
   } catch (error) {
-    if (!(error instanceof StoreError) || error.code !== "corrupt") throw error;
-    const report = setAside({ path, busyTimeout, maxPages }, fileIdentity(path), now());
+    if (!(error instanceof DamageError)) throw error;
+    const report = setAside({ path, busyTimeout, maxPages }, error.identity, now());
     store = open();
     if (report !== undefined) onSetAside(report);
-    return store;
+    return new RetryingStore(store);
   }
   if (examine) void store.examine();
-  return store;
+  return new RetryingStore(store);
 }

@@ -17,11 +17,27 @@ const CODES: readonly (readonly [prefix: string, code: StoreErrorCode])[] = [
   ["SQLITE_", "io"],
 ];
 
-/** `cause` as a {@link StoreError} about the file at `path`. What is no error of SQLite is one of binding a value. */
-export function storeError(cause: unknown, path: string): StoreError {
+/** `corrupt`, with the {@link fileIdentity} of the file it was found in: another may stand at the path by now. */
+export class DamageError extends StoreError {
+  readonly identity: string | undefined;
+
+  constructor(message: string, identity: string | undefined, options?: ErrorOptions) {
+    super("corrupt", message, options);
+    this.identity = identity;
+  }
+}
+
+/**
+ * `cause` as a {@link StoreError} about the file at `path`, of this `identity`; a {@link DamageError} where it is damaged.
+ * What is no error of SQLite is one of binding a value.
+ */
+export function storeError(cause: unknown, path: string, identity?: string): StoreError {
   if (cause instanceof StoreError) return cause;
   const sqliteCode = cause instanceof Error && "code" in cause ? String(cause.code) : "";
   const code = CODES.find(([prefix]) => sqliteCode.startsWith(prefix))?.[1] ?? "invalid";
   const message = cause instanceof Error ? cause.message : String(cause);
-  return new StoreError(code, `${path}: ${message}`, { cause });
+  const text = `${path}: ${message}`;
+  return code === "corrupt"
+    ? new DamageError(text, identity, { cause })
+    : new StoreError(code, text, { cause });
 }

@@ -3,7 +3,7 @@ import { accessSync, closeSync, constants, mkdirSync, openSync, statSync } from 
 import { dirname } from "node:path";
 import Database from "better-sqlite3";
 import { migrate } from "./migrations.ts";
-import { storeError } from "./sqlite-error.ts";
+import { DamageError, storeError } from "./sqlite-error.ts";
 import { StoreError, type StoreErrorCode } from "./store.ts";
 
 export interface FileOptions {
@@ -57,11 +57,12 @@ function prepareFile(path: string): void {
 
 /**
  * Opens the file and brings its tables up to date. Does not search it for damage, but reads enough to find one that no
- * use could miss. Throws {@link StoreError}.
+ * use could miss. Throws {@link StoreError}, a {@link DamageError} where it is damaged.
  */
 export function openFile({ path, busyTimeout, maxPages }: FileOptions): Database.Database {
   prepareFile(path);
-  if (isHollow(path)) throw new StoreError("corrupt", `${path} is empty, but its write-ahead log is not`);
+  const identity = fileIdentity(path);
+  if (isHollow(path)) throw new DamageError(`${path} is empty, but its write-ahead log is not`, identity);
   let db: Database.Database | undefined;
   try {
     db = new Database(path, { timeout: busyTimeout });
@@ -78,7 +79,7 @@ export function openFile({ path, busyTimeout, maxPages }: FileOptions): Database
     return db;
   } catch (cause) {
     db?.close();
-    throw storeError(cause, path);
+    throw storeError(cause, path, identity);
   }
 }
 

@@ -1,6 +1,6 @@
 /** The durable store: reads on this thread, writes on the writer's, one SQLite file that other processes may share. */
 import type { KnownDaneKind } from "../policy/verdict.ts";
-import { storeError } from "./sqlite-error.ts";
+import { DamageError, storeError } from "./sqlite-error.ts";
 import { fileIdentity, openFile } from "./sqlite-file.ts";
 import { SqliteReader } from "./sqlite-reader.ts";
 import { rowOf } from "./sqlite-row.ts";
@@ -15,7 +15,7 @@ import type {
   StoreHealth,
 } from "./store.ts";
 import { WriteQueue } from "./write-queue.ts";
-import type { Requests, SetAsideReport, Write, WriterOptions } from "./writer-protocol.ts";
+import type { RequestKind, Requests, SetAsideReport, Write, WriterOptions } from "./writer-protocol.ts";
 import { WriterThread } from "./writer-thread.ts";
 
 export interface SqliteStoreOptions extends WriterOptions {
@@ -50,7 +50,7 @@ export class SqliteStore implements PolicyStore {
   constructor(options: SqliteStoreOptions) {
     const { path, busyTimeout, maxPages, touchStep, touchDelay } = options;
     this.#options = options;
-    this.#reader = this.#openReader();
+    this.#reader = this.#openReader(busyTimeout);
     this.#thread = new WriterThread({ path, busyTimeout, maxPages, touchStep });
     this.#queue = new WriteQueue((request) => this.#commit(request), touchDelay);
   }
@@ -76,10 +76,9 @@ export class SqliteStore implements PolicyStore {
   }
 
   changedElsewhere(): string[] {
-    return this.#read(() => {
-      if (this.#identity !== fileIdentity(this.#options.path)) this.#reopen();
-      return this.#reader.changedElsewhere(this.#writer);
-    });
+    this.#refuseWhenClosed();
+    if (this.#identity !== fileIdentity(this.#options.path)) this.#reopen();
+    return this.#read((reader) => reader.changedElsewhere(this.#writer));
   }
 
   put(entry: Entry): Promise<void> {
@@ -108,7 +107,7 @@ export class SqliteStore implements PolicyStore {
     for (;;) {
       this.#refuseWhenClosed();
       const request = { now, unusedSince, limit: DELETED_AT_ONCE };
-      const deleted = await this.#observed(this.#thread.request("deleteExpired", request));
+      const deleted = await this.#write("deleteExpired", request);
       total += deleted;
       if (deleted < DELETED_AT_ONCE) return total;
     }
@@ -119,7 +118,7 @@ export class SqliteStore implements PolicyStore {
     for (let after = 0; ;) {
       this.#refuseWhenClosed();
       const request = { now, after, limit: REBASED_AT_ONCE };
-      const { moved, last } = await this.#observed(this.#thread.request("rebase", request));
+      const { moved, last } = await this.#write("rebase", request);
       total += moved;
       if (last === undefined) return total;
       after = last;
@@ -129,6 +128,10 @@ export class SqliteStore implements PolicyStore {
   async counts(now: number): Promise<StoreCounts> {
     this.#refuseWhenClosed();
     return this.#thread.request("counts", { now });
+  }
+
+  waitingWrites(): number {
+    return this.#queue.waiting;
   }
 
   health(): StoreHealth {
@@ -142,8 +145,7 @@ export class SqliteStore implements PolicyStore {
    * if there is any. Resolves when that is done; never rejects.
    */
   examine(): Promise<void> {
-    this.#mending ??= this.#examine().finally(() => (this.#mending = undefined));
-    return this.#mending;
+    return this.#mend(() => this.#thread.request("findDamage", undefined));
   }
 
   close(): Promise<void> {
@@ -165,14 +167,21 @@ export class SqliteStore implements PolicyStore {
   }
 
   async #commit(request: Requests["write"]["in"]): Promise<Requests["write"]["out"]> {
-    const commit = () => this.#observed(this.#thread.request("write", request));
-    const done = await commit().catch(async (error: StoreError) => {
-      if (error.code !== "corrupt") throw error;
-      await this.#setAside();
-      return commit();
-    });
+    const done = await this.#write("write", request);
     this.#writer = done.writer;
     return done;
+  }
+
+  /** Where the file is found damaged, it is replaced, and the request done once more. */
+  async #write<K extends RequestKind>(kind: K, request: Requests[K]["in"]): Promise<Requests[K]["out"]> {
+    const write = () => this.#observed(this.#thread.request(kind, request));
+    try {
+      return await write();
+    } catch (error) {
+      if (!(error instanceof DamageError)) throw error;
+      await this.#setAside(error);
+      return write();
+    }
   }
 
   /** Keeps for {@link health} how a write went. */
@@ -187,25 +196,36 @@ export class SqliteStore implements PolicyStore {
     }
   }
 
-  async #examine(): Promise<void> {
+  /** Replaces the file in which `look` finds damage; once at a time. Never rejects. */
+  #mend(look: () => Promise<unknown>): Promise<void> {
+    this.#mending ??= this.#lookAndMend(look).finally(() => (this.#mending = undefined));
+    return this.#mending;
+  }
+
+  async #lookAndMend(look: () => Promise<unknown>): Promise<void> {
     try {
-      if ((await this.#thread.request("findDamage", undefined)) !== undefined) await this.#setAside();
+      await look().catch(async (error: unknown) => {
+        if (error instanceof DamageError) await this.#setAside(error);
+      });
     } catch {
       // A failure to look is no finding; one to replace the file stands in health().
     }
   }
 
-  async #setAside(): Promise<void> {
-    const request = { damaged: this.#identity, at: this.#options.now() };
+  async #setAside({ identity }: DamageError): Promise<void> {
+    const request = { damaged: identity, at: this.#options.now() };
     const report = await this.#observed(this.#thread.request("setAside", request));
-    this.#reopen();
     if (report !== undefined) this.#options.onSetAside(report);
+    this.#reopen();
   }
 
-  #openReader(seen?: number): SqliteReader {
+  /** `busyTimeout`: milliseconds to wait for a lock while the file is opened. */
+  #openReader(busyTimeout: number, seen?: number): SqliteReader {
     const { path } = this.#options;
-    const db = openFile(this.#options);
-    this.#identity = fileIdentity(path);
+    // Asked for before, lest a newer file's is taken for it.
+    const identity = fileIdentity(path);
+    const db = openFile({ ...this.#options, busyTimeout });
+    this.#identity = identity ?? fileIdentity(path);
     db.pragma(`busy_timeout = ${READ_PATIENCE}`);
     return new SqliteReader(db, seen);
   }
@@ -213,17 +233,22 @@ export class SqliteStore implements PolicyStore {
   /** Another file took the path: all of its rows count as changed elsewhere. */
   #reopen(): void {
     const old = this.#reader;
-    this.#reader = this.#openReader(0);
+    this.#reader = this.#mendable(() => this.#openReader(READ_PATIENCE, 0));
     old.close();
   }
 
   #read<T>(query: (reader: SqliteReader) => T): T {
     this.#refuseWhenClosed();
+    return this.#mendable(() => query(this.#reader));
+  }
+
+  /** Does `work`; has the file replaced, in the background, where it finds that one damaged. */
+  #mendable<T>(work: () => T): T {
     try {
-      return query(this.#reader);
+      return work();
     } catch (cause) {
-      const error = storeError(cause, this.#options.path);
-      if (error.code === "corrupt") void this.examine();
+      const error = storeError(cause, this.#options.path, this.#identity);
+      if (error instanceof DamageError) void this.#mend(() => Promise.reject(error));
       throw error;
     }
   }

@@ -2,9 +2,10 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type Database from "better-sqlite3";
 import { setAside } from "./set-aside.ts";
-import { storeError } from "./sqlite-error.ts";
+import { DamageError, storeError } from "./sqlite-error.ts";
 import { fileIdentity, openFile } from "./sqlite-file.ts";
 import { SqliteStatements } from "./sqlite-statements.ts";
+import type { StoreError } from "./store.ts";
 import type {
   RequestKind,
   RequestMessage,
@@ -19,19 +20,22 @@ const options: WriterOptions = workerData;
 interface OpenFile {
   readonly db: Database.Database;
   readonly statements: SqliteStatements;
-  readonly identity: string | undefined;
   /** 0 until the first transaction that writes rows. */
   writer: number;
 }
 
 let open: OpenFile | undefined;
+/** Of the file that is open, or could not be opened. Asked for before, lest a newer file's is taken for it. */
+let identity: string | undefined;
 
 /** The connection to the file that is at the path now: another process may have set aside the one we had. */
 function current(): OpenFile {
-  if (open !== undefined && open.identity !== fileIdentity(options.path)) shut();
+  if (open !== undefined && identity !== fileIdentity(options.path)) shut();
   if (open === undefined) {
+    identity = fileIdentity(options.path);
     const db = openFile(options);
-    open = { db, statements: new SqliteStatements(db), identity: fileIdentity(options.path), writer: 0 };
+    identity ??= fileIdentity(options.path);
+    open = { db, statements: new SqliteStatements(db), writer: 0 };
   }
   return open;
 }
@@ -48,7 +52,7 @@ function write(request: Requests["write"]["in"]): Requests["write"]["out"] {
   const failures = new Map<number, WriteFailure>();
   const transaction = db.transaction(() => {
     // Another process may have replaced the file while this one waited for the lock on it.
-    if (file.identity !== fileIdentity(options.path)) return undefined;
+    if (identity !== fileIdentity(options.path)) return undefined;
     // Touches alone take no numbers: other processes need not hear of them.
     const writer = file.writer || (writes.length > 0 ? statements.nextWriter() : 0);
     const change = writes.length > 0 ? statements.nextChange() : 0;
@@ -76,15 +80,9 @@ function write(request: Requests["write"]["in"]): Requests["write"]["out"] {
   return { writer: file.writer, failures };
 }
 
-function findDamage(): string | undefined {
-  try {
-    const found = current().db.pragma("quick_check(1)", { simple: true });
-    return found === "ok" ? undefined : String(found);
-  } catch (error) {
-    const { code, message } = storeError(error, options.path);
-    if (code === "corrupt") return message;
-    throw error;
-  }
+function findDamage(): undefined {
+  const found = current().db.pragma("quick_check(1)", { simple: true });
+  if (found !== "ok") throw new DamageError(String(found), identity);
 }
 
 function rebase({ now, after, limit }: Requests["rebase"]["in"]): Requests["rebase"]["out"] {
@@ -115,13 +113,17 @@ function answer<K extends RequestKind>(kind: K, request: Requests[K]["in"]): Req
   return answers[kind](request);
 }
 
+function toFailure(error: StoreError): WriteFailure {
+  const { code, message } = error;
+  return error instanceof DamageError ? { code, message, identity: error.identity } : { code, message };
+}
+
 parentPort?.on("message", ({ id, kind, in: request }: RequestMessage) => {
   let response;
   try {
     response = { id, out: answer(kind, request) };
   } catch (error) {
-    const { code, message } = storeError(error, options.path);
-    response = { id, failure: { code, message } };
+    response = { id, failure: toFailure(storeError(error, options.path, identity)) };
   }
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
   parentPort?.postMessage(response);

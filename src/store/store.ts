@@ -182,6 +182,9 @@ export interface PolicyStore {
 
   health(): StoreHealth;
 
+  /** Writes that wait for the disk, those that failed and are tried again included. */
+  waitingWrites(): number;
+
   /** Writes what is still to be written, then closes. Idempotent. */
   close(): Promise<void>;
 }

@@ -31,6 +31,11 @@ export class WriteQueue {
     this.#touchDelay = touchDelay;
   }
 
+  /** Writes that no transaction has taken yet. */
+  get waiting(): number {
+    return this.#pending.length;
+  }
+
   /** Resolves when `write` is on disk. */
   add(write: Write): Promise<void> {
     if (this.#pending.length >= MOST_WAITING) {

@@ -21,6 +21,8 @@ export type Touch = readonly [domain: string, usedAt: number];
 export interface WriteFailure {
   readonly code: StoreErrorCode;
   readonly message: string;
+  /** Of a damaged file: its {@link fileIdentity}. */
+  readonly identity?: string | undefined;
 }
 
 export interface SetAsideReport {
@@ -47,8 +49,8 @@ export interface Requests {
     out: { readonly moved: number; readonly last: number | undefined };
   };
   counts: { in: { readonly now: number }; out: StoreCounts };
-  /** Searches the whole file for damage; answers with the first found, or undefined. */
-  findDamage: { in: undefined; out: string | undefined };
+  /** Searches the whole file for damage, and rejects with `corrupt` where there is any. */
+  findDamage: { in: undefined; out: undefined };
   /** Sets the file aside, unless it is no longer the `damaged` one: then undefined. `at` goes into its name. */
   setAside: {
     in: { readonly damaged: string | undefined; readonly at: number };

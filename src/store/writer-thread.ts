@@ -1,8 +1,15 @@
 /** The main thread's end of the writer thread. */
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
+import { DamageError } from "./sqlite-error.ts";
 import { StoreError } from "./store.ts";
-import type { RequestKind, Requests, ResponseMessage, WriterOptions } from "./writer-protocol.ts";
+import type {
+  RequestKind,
+  Requests,
+  ResponseMessage,
+  WriteFailure,
+  WriterOptions,
+} from "./writer-protocol.ts";
 
 interface Waiting {
   // Whoever asked knows the type; the id ties the answer to it.
@@ -41,9 +48,10 @@ export class WriterThread {
     if (this.#worker === undefined) return;
     try {
       await this.request("close", undefined);
-    } finally {
-      await this.#worker?.terminate();
+    } catch {
+      // All that was to be written was answered before; a thread that dies lets go of its file.
     }
+    await this.#worker?.terminate();
   }
 
   #start(): Worker {
@@ -72,9 +80,13 @@ export class WriterThread {
     const waiting = this.#waiting.get(response.id);
     this.#waiting.delete(response.id);
     if ("failure" in response) {
-      waiting?.reject(new StoreError(response.failure.code, response.failure.message));
+      waiting?.reject(toError(response.failure));
     } else {
       waiting?.resolve(response.out);
     }
   }
+}
+
+function toError({ code, message, identity }: WriteFailure): StoreError {
+  return code === "corrupt" ? new DamageError(message, identity) : new StoreError(code, message);
 }

@@ -44,6 +44,8 @@ describe("the address of a listener", () => {
     ["unix:/a\u0000b"],
     ["unix:/" + "a".repeat(107)], // 108 bytes, one more than a socket address holds
     ["unix:/" + "ä".repeat(54)], // bytes, not characters
+    ["unix:/" + "a".repeat(97) + "/s"], // a folder of 98 bytes: no room for the name the socket is first bound to
+    ["unix:/run/stsmapd/"], // a folder
     [""],
   ])("%j is refused", (address) => {
     expect(problemsOf(listenAt(address))).toEqual([expect.stringContaining("listen[0].address: ")]);
@@ -64,6 +66,7 @@ describe("the address of a listener", () => {
 
   it("may be as long as a socket address holds", () => {
     expect(problemsOf(listenAt(`unix:/${"a".repeat(106)}`))).toEqual([]);
+    expect(problemsOf(listenAt(`unix:/${"a".repeat(96)}/123456789`))).toEqual([]);
   });
 
   it("of tcp_table comes with a map, by default postfix", () => {

@@ -44,6 +44,7 @@ describe("parseConfig", () => {
       },
       fetch: {
         timeout: 60_000,
+        connectTimeout: 10_000,
         maxSize: 65_536,
         concurrency: 64,
         perAddress: 2,
@@ -67,6 +68,7 @@ describe("parseConfig", () => {
       },
       admin: { socket: "/var/lib/stsmapd/admin.sock", mode: 0o660, group: undefined },
       tlsrpt: { collector: undefined },
+      metrics: { listen: undefined },
       log: { level: "info", format: "auto" },
     });
   });
@@ -198,6 +200,8 @@ lookupp: {}
     ["fetch: { ca_file: 5 }", "fetch.ca_file"],
     ['store: { path: "" }', "store.path"],
     [`tlsrpt: { collector: /${"x".repeat(107)} }`, "tlsrpt.collector"], // no unix socket can have it
+    ["metrics: { listen: 9461 }", "metrics.listen"], // no host
+    ["metrics: { listen: unix:/run/metrics }", "metrics.listen"], // the admin socket is there for that
     ["log: { level: [info] }", "log.level"],
     ['maps: { "two words": {} }', "maps.two words"], // a socketmap request ends the name at the space
     ["maps: { postfix: { attributes: 3.5 } }", "maps.postfix.attributes"],

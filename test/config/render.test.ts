@@ -20,7 +20,7 @@ fetch: { timeout: 90, max_size: 1048576 }`,
       'listen:\n  - protocol: socketmap\n    address: unix:/run/s\n    mode: "0600"\n    group: mail\nmaps:\n',
     );
     expect(text).toContain('servers:\n    - "[::1]:53"\n');
-    expect(text).toContain("  timeout: 90s\n  max_size: 1MiB\n");
+    expect(text).toContain("  timeout: 90s\n  connect_timeout: 10s\n  max_size: 1MiB\n");
     expect(text).toContain("  ca_file: null\n");
   });
 
@@ -87,6 +87,7 @@ const files = some({
   }),
   fetch: some({
     timeout: durations,
+    connect_timeout: durations,
     max_size: fc.oneof(fc.integer({ min: 1024, max: 100_000 }), words("64KiB", "1MiB")),
     concurrency: whole,
     per_address: whole,

@@ -2,7 +2,7 @@ import { access, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises"
 import { dirname } from "node:path";
 import { mustRun, runInTerminal } from "./process.ts";
 
-// `node test/e2e/forky.ts`, as root: makes the folder with Postfix 3.11 unless it is there. It may be kept and shared.
+// `tools/runtime/node test/e2e/forky.ts`, as root: makes the folder with Postfix 3.11 unless it is there. It may be kept and shared.
 
 /** The root folder of a Debian forky with Postfix 3.11 and libtlsrpt. */
 export const forkyFolder = process.env["STSMAPD_FORKY"] ?? "/var/cache/stsmapd-e2e/forky";

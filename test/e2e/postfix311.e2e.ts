@@ -102,7 +102,8 @@ describe.skipIf(!(await hasForky()))("a policy in enforce mode", () => {
 
   it("meets the Postfix it is meant for", async () => {
     const { stdout } = await sender311.postfix.command("postconf", ["-h", "mail_version"]);
-    expect(stdout).toMatch(/^3\.11\./u);
+    // Forky is still on its way: it may bring a later one.
+    expect(stdout).toMatch(/^3\.(?:1[1-9]|[2-9]\d)\./u);
   });
 
   describe.each(comparison)("and $what", ({ label, hosts, patterns, in37, in311 }) => {

@@ -34,5 +34,5 @@ export async function missingRequirements(): Promise<string[]> {
 export async function missingForPostfix311(): Promise<string[]> {
   if (await hasForky()) return [];
   const install = "apt-get install --no-install-recommends debootstrap gpgv debian-archive-keyring";
-  return [`there is no Postfix 3.11 in ${forkyFolder}: ${install} && node test/e2e/forky.ts`];
+  return [`there is no Postfix 3.11 in ${forkyFolder}: ${install} && tools/runtime/node test/e2e/forky.ts`];
 }

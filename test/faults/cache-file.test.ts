@@ -1,8 +1,19 @@
 /** The cache file as daemons find it: damaged, out of reach, or shared. */
 import { spawnSync } from "node:child_process";
-import { chmodSync, chownSync, mkdirSync, readdirSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import Database from "better-sqlite3";
 import { describe, expect, it } from "vitest";
 import { openStore } from "../../src/store/open-store.ts";
 import { SocketmapClient } from "../helpers/postfix-client.ts";
@@ -154,6 +165,48 @@ describe("a damaged file is set aside, said loudly, and the daemon starts", () =
       )
       .toBeGreaterThan(0);
     expect(salvaged).toBeGreaterThan(0);
+  });
+});
+
+describe("a file that takes the place of the cache while the daemon runs", () => {
+  const start = async (home: Home, world: World, path: string) => {
+    const daemon = await Daemon.start(
+      ["-c", configuration(home, path, home.network(world))],
+      home.environment(),
+    );
+    expect(await ask(daemon, D)).toBe(secure(D));
+    return daemon;
+  };
+
+  it("is set aside if it is garbage, and what is learnt from then on is kept", async () => {
+    using home = new Home();
+    await using world = await startWorld();
+    for (const domain of [D, "next.example"]) world.publish(domain, { ttl: 86_400 });
+    const path = join(home.path, "cache.sqlite");
+    await using daemon = await start(home, world, path);
+    renameSync(home.write("garbage", "this is not a database ".repeat(1000)), path);
+    await daemon.logged(SET_ASIDE);
+    expect(aside(home)).toHaveLength(1);
+    expect(await ask(daemon, "next.example")).toBe(secure("next.example"));
+    const store = openStore({ path, now: Date.now, examine: false });
+    expect(store.get("next.example")?.pin?.mode).toBe("enforce");
+    await store.close();
+  });
+
+  it("is complained of once, not with every look, if it is another program's", async () => {
+    using home = new Home();
+    await using world = await startWorld();
+    world.publish(D, { ttl: 86_400 });
+    const path = join(home.path, "cache.sqlite");
+    await using daemon = await start(home, world, path);
+    new Database(join(home.path, "other")).exec("CREATE TABLE t (a)").close();
+    renameSync(join(home.path, "other"), path);
+    const complaints = () => daemon.log.filter(({ code }) => code === "incompatible").length;
+    await expect.poll(complaints, { timeout: 10_000 }).toBe(1);
+    // Two looks more; that nothing is logged is no event.
+    await sleep(2_500);
+    expect(complaints()).toBe(1);
+    expect(await ask(daemon, D)).toBe(secure(D));
   });
 });
 

@@ -105,7 +105,7 @@ async function serve(path: string): Promise<void> {
     atOnce--;
   };
   const service = new MapLookup(engine, { maps: MAPS, overrides: new Overrides([], () => {}) }, Date.now);
-  const events = { onViolation: () => {}, onAcceptError: () => {} };
+  const events = { onViolation: () => {}, onAcceptError: () => {}, onFullChange: () => {} };
   const server = await listen({ address: "127.0.0.1:0" }, socketmap(service), events);
   let stop = new AbortController();
   let sweep = Promise.resolve();

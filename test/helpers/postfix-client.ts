@@ -7,7 +7,7 @@
  */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { parseListenAddress } from "../../src/server/address.ts";
+import { parseListenAddress } from "../../src/net/listen-address.ts";
 
 /** Bytes, the netstring's framing not counted. Postfix refuses longer replies. */
 const MAX_SOCKETMAP_REPLY = 100_000;

@@ -36,6 +36,7 @@ export function testFetcher({ ca, ...options }: TestFetcherOptions): HttpsPolicy
     resolver: resolverOf({ A: ["127.0.0.1"] }),
     userAgent: "stsmapd/0.0 (+https://stsmapd.example/)",
     timeoutMs: 10_000,
+    connectTimeoutMs: 10_000,
     maxBytes: 65_536,
     concurrency: 64,
     perAddress: 2,

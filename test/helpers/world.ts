@@ -236,6 +236,7 @@ export class World implements AsyncDisposable {
       resolver,
       userAgent: "stsmapd-test",
       timeoutMs: this.#options.fetchTimeout ?? 10_000,
+      connectTimeoutMs: 10_000,
       maxBytes: 65_536,
       concurrency: 64,
       perAddress: 64,

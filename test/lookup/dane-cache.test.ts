@@ -205,19 +205,19 @@ describe("a state that could not be found out", () => {
   });
 });
 
-describe("what was last known before a restart", () => {
-  const startAfterRestart = (lastKnown: KnownDaneKind | undefined, discover: () => Promise<DaneState>) => {
-    const remembered: string[] = [];
-    const cache = new DaneCache({
-      recall: () => lastKnown,
-      remember: (domain, kind) => remembered.push(`${domain} ${kind}`),
-      discover: async () => ({ state: await discover(), ttl: 60 }),
-      now: new Clock().now,
-      options: { memoryEntries: 10, holdMin: SECOND, holdMax: DAY, patience: MINUTE },
-    });
-    return { cache, remembered };
-  };
+const startAfterRestart = (lastKnown: KnownDaneKind | undefined, discover: () => Promise<DaneState>) => {
+  const remembered: string[] = [];
+  const cache = new DaneCache({
+    recall: () => lastKnown,
+    remember: (domain, kind) => remembered.push(`${domain} ${kind}`),
+    discover: async () => ({ state: await discover(), ttl: 60 }),
+    now: new Clock().now,
+    options: { memoryEntries: 10, holdMin: SECOND, holdMax: DAY, patience: MINUTE },
+  });
+  return { cache, remembered };
+};
 
+describe("what was last known before a restart", () => {
   it("stands in while DNS cannot be asked", async () => {
     const { cache, remembered } = startAfterRestart("none", async () => unknown);
     expect((await cache.find(D, true)).state).toEqual(unknownAfter("none"));

@@ -7,7 +7,7 @@ import { checkSocketmapReply } from "../helpers/postfix-grammar.ts";
 import { secure, startWorld } from "../helpers/world.ts";
 
 const D = "d.example";
-const noEvents = { onViolation: () => {}, onAcceptError: () => {} };
+const noEvents = { onViolation: () => {}, onAcceptError: () => {}, onFullChange: () => {} };
 
 it("200 connections that ask for one cold domain cost one query and one fetch", async () => {
   await using world = await startWorld();

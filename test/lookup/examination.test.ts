@@ -1,6 +1,7 @@
 /** What `check` finds out, without the command line around it. */
 import { expect, it } from "vitest";
 import { examine, policyPresence, type Examination } from "../../src/lookup/examination.ts";
+import { checkValidation } from "../../src/net/ad-trust.ts";
 import { discoverDane } from "../../src/net/dane.ts";
 import { DnsClient } from "../../src/net/dns-client.ts";
 import { FetchError } from "../../src/net/policy-fetcher.ts";
@@ -32,6 +33,8 @@ async function look(dns: DnsServer, fetcher: PolicyFetcher, key = D): Promise<Ex
     fetcher,
     discoverDane: (domain) =>
       discoverDane(domain, { resolver, trustAd: false, signal, maxHosts: 10, parallel: 2 }),
+    trustsAd: () => false,
+    testValidation: () => checkValidation(resolver),
     maps: MAPS,
   });
   for (const { reply, profile } of examination.answers) checkReply(reply, profile.attributes);

@@ -1,6 +1,7 @@
 /** What the outside is told of failures, and what stays inside. */
 import { afterAll, describe, expect, it } from "vitest";
 import { reportableFailure, reportableFetchFailure } from "../../src/lookup/tlsrpt-failure.ts";
+import { FetchError, type FetchFailureReason } from "../../src/net/policy-fetcher.ts";
 import { proxySelector } from "../../src/net/proxy.ts";
 import { createCa } from "../helpers/certificates.ts";
 import { startHttpProxy } from "../helpers/http-proxy.ts";
@@ -65,3 +66,12 @@ it("only a record that is there and not valid is reported without a fetch", () =
   expect(reportableFailure(D, { kind: "back-off", recordId: "1" })).toBeUndefined();
   expect(reportableFailure(D, { kind: "current", recordId: "1" })).toBeUndefined();
 });
+
+it.each<FetchFailureReason>(["aborted", "overloaded"])(
+  "that we ended it ourselves (%s) is not told",
+  (reason) => {
+    const trace = { url: "https://mta-sts.d.example/", durationMs: 0 };
+    const error = new FetchError("sts-policy-fetch-error", reason, reason, trace);
+    expect(reportableFetchFailure(D, error)).toBeUndefined();
+  },
+);

@@ -16,6 +16,7 @@ function startMonitor(...outcomes: readonly [Validation, ...Validation[]]) {
   let tests = 0;
   const changes: string[] = [];
   const monitor = new ValidationMonitor({
+    isTrusted: () => true,
     test: async () => {
       tests += 1;
       return outcomes[tests - 1] ?? outcomes.at(-1) ?? outcomes[0];
@@ -67,6 +68,28 @@ describe("ValidationMonitor", () => {
     expect(monitor.mayValidate).toBe(true);
     await vi.advanceTimersByTimeAsync(0);
     expect(monitor.mayValidate).toBe(mayValidate);
+    monitor.stop();
+  });
+
+  it("tests nothing while the AD bit is not trusted, and begins when it is", async () => {
+    let isTrusted = false;
+    let tests = 0;
+    const test = async () => {
+      tests += 1;
+      return notValidating;
+    };
+    const monitor = new ValidationMonitor({
+      isTrusted: () => isTrusted,
+      test,
+      onChange: () => {},
+      interval: HOUR,
+    });
+    monitor.start();
+    await anHour();
+    expect([tests, monitor.last]).toEqual([0, undefined]);
+    isTrusted = true;
+    await anHour();
+    expect([tests, monitor.last]).toEqual([1, notValidating]);
     monitor.stop();
   });
 

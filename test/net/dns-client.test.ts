@@ -323,15 +323,33 @@ describe("DnsClient", () => {
       expect(second.queries()).toBe(0);
     });
 
-    it("asks each once a round, in order, and not again the one that said it cannot", async () => {
-      dns.behave("example.com", "servfail");
+    it("asks each once a round, in order, and not again the one that refused", async () => {
+      dns.behave("example.com", "refused");
       second.behave("example.com", "drop");
       const both = clientOf([at(dns), at(second)], { timeoutMs: SHORT, attempts: 3 });
       await expect(both.resolve("example.com", "TXT")).rejects.toMatchObject({
+        code: "refused",
+        message: `TXT of example.com: 127.0.0.1#${dns.port} answered REFUSED`,
+      });
+      expect([dns.queries(), second.queries()]).toEqual([1, 3]);
+    });
+
+    it("asks the one that failed once more, and then no more", async () => {
+      dns.behave("example.com", "servfail");
+      await expect(clientOf([at(dns)], { attempts: 5 }).resolve("example.com", "TXT")).rejects.toMatchObject({
         code: "servfail",
         message: `TXT of example.com: 127.0.0.1#${dns.port} answered SERVFAIL`,
       });
-      expect([dns.queries(), second.queries()]).toEqual([1, 3]);
+      expect(dns.queries()).toBe(2);
+    });
+
+    it("takes the answer of a server that failed once", async () => {
+      dns.zone.txt("example.com", "at last");
+      dns.behave("example.com", "servfail");
+      const answer = clientOf([at(dns)]).resolve("example.com", "TXT");
+      await dns.nextQuery("example.com");
+      dns.behave("example.com");
+      expect((await answer).records).toEqual(["at last"]);
     });
 
     it("asks a silent server again", async () => {

@@ -87,6 +87,24 @@ describe("the fetch queue", () => {
     expect(entered).toEqual(["a", "b", "c"]);
   });
 
+  it("refuses who would wait behind too many, until there is room", async () => {
+    const { entered, enter, leave } = observe(new FetchQueue(1, 1, 2));
+    const controller = new AbortController();
+    void enter("a", ["a"]);
+    void enter("b", ["b"]);
+    const given = enter("c", ["c"], controller.signal);
+    await expect(enter("d", ["d"])).rejects.toMatchObject({ name: "FetchFailure", reason: "overloaded" });
+    controller.abort(new Error("gone"));
+    await expect(given).rejects.toThrow("gone");
+    void enter("e", ["e"]);
+    await expect(enter("f", ["f"])).rejects.toMatchObject({ reason: "overloaded" });
+    await leave("a");
+    void enter("g", ["g"]);
+    await leave("b");
+    await leave("e");
+    expect(entered).toEqual(["a", "b", "e", "g"]);
+  });
+
   it("forgets who is aborted, and whom that one held up goes on", async () => {
     const { entered, enter } = observe(new FetchQueue(10, 1));
     const controller = new AbortController();

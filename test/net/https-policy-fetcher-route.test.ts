@@ -1,7 +1,11 @@
+import { once } from "node:events";
+import type { ServerResponse } from "node:http";
 import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, it } from "vitest";
 import type { FetchFailureReason } from "../../src/net/policy-fetcher.ts";
 import { proxySelector } from "../../src/net/proxy.ts";
+import type { Resolver } from "../../src/net/resolver.ts";
 import { createCa } from "../helpers/certificates.ts";
 import { startHttpProxy } from "../helpers/http-proxy.ts";
 import { startPolicyHost } from "../helpers/policy-host.ts";
@@ -91,6 +95,62 @@ describe("the policy host's addresses", () => {
     await Promise.all(Array.from({ length: 12 }, () => fetcher.fetch("busy.example")));
     expect(most).toBe(3);
   });
+});
+
+describe("a policy host that takes connections and then says nothing", () => {
+  it("gives its slot back long before the deadline, to one who waits", async () => {
+    const silent = createServer({ allowHalfOpen: true }, (socket) => socket.on("error", () => {}));
+    await once(silent.listen(port, "127.0.0.9"), "listening");
+    const resolver: Resolver = {
+      resolve: (name, ...rest) =>
+        resolverOf({ A: [name.includes("silent") ? "127.0.0.9" : "127.0.0.1"] }).resolve(name, ...rest),
+    };
+    const limits = { concurrency: 1, timeoutMs: 600_000, connectTimeoutMs: 300 };
+    const fetcher = testFetcher({ ca, port, resolver, ...limits });
+    try {
+      const first = failureOf(fetcher.fetch("silent.example"));
+      const second = fetcher.fetch("example.com");
+      expect(await first).toMatchObject({
+        reason: "timeout",
+        failureClass: "sts-policy-fetch-error",
+        message:
+          "policy host mta-sts.silent.example [127.0.0.9]: no connection within 0.3 s (was in the TLS handshake)",
+      });
+      expect((await second).policy.mode).toBe("none");
+    } finally {
+      silent.close();
+    }
+  });
+
+  it("only while it connects: a policy may take longer", async () => {
+    hosts.respond("slow.example", {
+      body: (response) =>
+        setTimeout(() => response.setHeader("content-type", "text/plain").end(POLICY), 1_500),
+    });
+    const { policy } = await testFetcher({ ca, port, connectTimeoutMs: 1_000 }).fetch("slow.example");
+    expect(policy.mode).toBe("none");
+  });
+});
+
+it.runIf(hasIpv6)("a /64 counts as one address", async () => {
+  await using six = await startPolicyHost({ ca, address: "::1", port });
+  const { promise: arrived, resolve: arrive } = Promise.withResolvers<ServerResponse>();
+  six.respond("held.example", { body: arrive });
+  const resolver: Resolver = {
+    resolve: (name, ...rest) =>
+      resolverOf({ AAAA: [name.includes("held") ? "::1" : "::"] }).resolve(name, ...rest),
+  };
+  const fetcher = testFetcher({ ca, port, resolver, perAddress: 1, allowAddresses: ["::/64"] });
+  const ended: string[] = [];
+  const held = fetcher.fetch("held.example").then(() => ended.push("held"));
+  const response = await arrived;
+  // To connect to :: is to connect to ::1, where the answer to this one is there at once.
+  six.serve("other.example", POLICY);
+  const other = fetcher.fetch("other.example").then(() => ended.push("other"));
+  await Promise.race([other, sleep(200)]);
+  response.setHeader("content-type", "text/plain").end(POLICY);
+  await Promise.all([held, other]);
+  expect(ended).toEqual(["held", "other"]);
 });
 
 describe("a proxy", () => {

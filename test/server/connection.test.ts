@@ -1,5 +1,8 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { readFileSync } from "node:fs";
+import type { Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import type { LookupService } from "../../src/lookup/lookup-service.ts";
 import { NOT_FOUND, type Reply } from "../../src/policy/reply.ts";
 import { MAX_AWAITED } from "../../src/server/connection.ts";
@@ -33,6 +36,7 @@ async function serve(service: LookupService, protocol = socketmap): Promise<Look
     onAcceptError: (error) => {
       throw error;
     },
+    onFullChange() {},
   });
   servers.push(server);
   return server;
@@ -250,12 +254,62 @@ describe("a client that breaks the framing", () => {
   });
 });
 
-it("a thousand idle clients are kept, and each is answered", async () => {
-  const server = await serve(new Desk());
-  const clients = await Promise.all(
-    Array.from({ length: 1_000 }, () => SocketmapClient.connect(server.address)),
-  );
-  const texts = await Promise.all(clients.map(async (client, i) => (await client.query("m", `k${i}`)).text));
-  expect(texts).toEqual(clients.map((_, i) => `k${i}`));
-  for (const client of clients) client[Symbol.dispose]();
+describe("idle clients", () => {
+  it("are kept for ever: no timer closes them, and no socket has one", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "setInterval"] });
+    const accepted: unknown[] = [];
+    const note = (message: unknown): void => void accepted.push(Reflect.get(Object(message), "socket"));
+    subscribe("net.server.socket", note);
+    try {
+      const server = await serve(new Desk());
+      using client = await SocketmapClient.connect(server.address);
+      expect(await client.query("m", "a")).toEqual({ status: "OK", text: "a" });
+      vi.advanceTimersByTime(7 * 86_400_000);
+      expect(await client.query("m", "b")).toEqual({ status: "OK", text: "b" });
+      // The timers of sockets are Node's own, which the fake ones do not move.
+      expect(accepted.map((socket) => Reflect.get(Object(socket), "timeout"))).toEqual([undefined]);
+    } finally {
+      unsubscribe("net.server.socket", note);
+      vi.useRealTimers();
+    }
+  });
+
+  it("whose machine is gone are found out by the kernel", async () => {
+    const server = await serve(new Desk());
+    using client = await SocketmapClient.connect(server.address);
+    expect(await client.query("m", "a")).toEqual({ status: "OK", text: "a" });
+    // Once all is acknowledged, the timer of the server's end is 2, keep-alive, in hundredths of a second.
+    const hundredths = await vi.waitFor(() => {
+      const [kind, when = ""] = timerOfServer(client.raw.socket).split(":");
+      expect(kind).toBe("02");
+      return Number.parseInt(when, 16);
+    });
+    expect(hundredths).toBeGreaterThan(3_000);
+    expect(hundredths).toBeLessThanOrEqual(6_000);
+  });
+
+  it("may be a thousand, and each is answered", async () => {
+    const server = await serve(new Desk());
+    const clients = await Promise.all(
+      Array.from({ length: 1_000 }, () => SocketmapClient.connect(server.address)),
+    );
+    const texts = await Promise.all(
+      clients.map(async (client, i) => (await client.query("m", `k${i}`)).text),
+    );
+    expect(texts).toEqual(clients.map((_, i) => `k${i}`));
+    for (const client of clients) client[Symbol.dispose]();
+  });
 });
+
+/** `tr:tm->when` of /proc/net/tcp for the other end of a client's socket. */
+function timerOfServer({ localPort, remotePort }: Socket): string {
+  const row = readFileSync("/proc/net/tcp", "latin1")
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .find(([, local, remote]) => local?.endsWith(hex(remotePort)) && remote?.endsWith(hex(localPort)));
+  return row?.[5] ?? "";
+}
+
+function hex(port: number | undefined): string {
+  return `:${(port ?? 0).toString(16).padStart(4, "0").toUpperCase()}`;
+}

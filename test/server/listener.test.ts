@@ -4,11 +4,17 @@ import { chmod, lstat, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "n
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { LookupService } from "../../src/lookup/lookup-service.ts";
 import { NOT_FOUND, type Reply } from "../../src/policy/reply.ts";
-import { listen, type ListenOptions, type LookupServer } from "../../src/server/listener.ts";
+import {
+  listen,
+  type ListenOptions,
+  type LookupServer,
+  type ServerEvents,
+} from "../../src/server/listener.ts";
 import { encodeNetstring } from "../../src/server/netstring.ts";
 import { socketmap } from "../../src/server/socketmap.ts";
 import { RawClient, SocketmapClient, takeNetstring } from "../helpers/postfix-client.ts";
@@ -29,12 +35,17 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function start(options: ListenOptions, service: LookupService = NOBODY): Promise<LookupServer> {
+async function start(
+  options: ListenOptions,
+  service: LookupService = NOBODY,
+  onFullChange: ServerEvents["onFullChange"] = () => {},
+): Promise<LookupServer> {
   const server = await listen(options, socketmap(service), {
     onViolation() {},
     onAcceptError(error) {
       throw error;
     },
+    onFullChange,
   });
   servers.push(server);
   return server;
@@ -169,7 +180,7 @@ describe("a unix socket", () => {
   });
 
   it("with a path too long for the system does not start", async () => {
-    const long = join(folder, "x".repeat(100));
+    const long = join(folder, "x".repeat(98 - folder.length - 1));
     await mkdir(long);
     await expect(start({ address: `unix:${long}/socket` })).rejects.toMatchObject({ code: "bad-address" });
     expect(await readdir(long)).toEqual([]);
@@ -190,24 +201,26 @@ describe("a unix socket", () => {
   });
 });
 
-describe("an inherited descriptor", () => {
-  const script = `
-    import { listen } from ${JSON.stringify(new URL("../../src/server/listener.ts", import.meta.url))};
-    import { socketmap } from ${JSON.stringify(new URL("../../src/server/socketmap.ts", import.meta.url))};
-    const reply = { status: "NOTFOUND" };
-    const events = { onViolation() {}, onAcceptError() {} };
-    const where = process.argv[1] === undefined ? { fd: 3 } : { address: process.argv[1] };
-    const server = await listen(where, socketmap({ lookup: () => reply }), events);
-    console.log(server.address);
-  `;
+/** A server in a process of its own; says where it listens, then whether it is full. */
+const SERVER = `
+  import { listen } from ${JSON.stringify(new URL("../../src/server/listener.ts", import.meta.url))};
+  import { socketmap } from ${JSON.stringify(new URL("../../src/server/socketmap.ts", import.meta.url))};
+  const reply = { status: "NOTFOUND" };
+  const onFullChange = (isFull) => console.log(isFull ? "full" : "room");
+  const events = { onViolation() {}, onAcceptError() {}, onFullChange };
+  const where = process.argv[1] === undefined ? { fd: 3 } : { address: process.argv[1] };
+  const server = await listen(where, socketmap({ lookup: () => reply }), events);
+  console.log(server.address);
+`;
 
+describe("an inherited descriptor", () => {
   it("is listened on", async () => {
     const parent = createServer().listen(0, "127.0.0.1");
     await once(parent, "listening");
     const bound = parent.address();
     if (bound === null || typeof bound === "string") throw new TypeError("no port");
     const descriptor: unknown = Reflect.get(Reflect.get(parent, "_handle"), "fd");
-    const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+    const child = spawn(process.execPath, ["--input-type=module", "-e", SERVER], {
       stdio: ["ignore", "pipe", "ignore", Number(descriptor)],
       timeout: 15_000,
     });
@@ -224,27 +237,50 @@ describe("an inherited descriptor", () => {
   it("that is no listening socket is refused", async () => {
     await expect(start({ fd: 999 })).rejects.toMatchObject({ name: "ListenError", code: "bad-descriptor" });
   });
+});
 
-  it("being short does not stop the server: clients are answered, and new ones accepted again", async () => {
-    const limited = ["-c", 'ulimit -n 40; exec "$0" "$@"', process.execPath];
-    const child = spawn("sh", [...limited, "--input-type=module", "-e", script, "127.0.0.1:0"], {
+describe("more clients than descriptors allow", () => {
+  it("are turned away, which is told of; the others are answered, and new ones taken again", async () => {
+    const limited = ["-c", 'ulimit -n 60; exec "$0" "$@"', process.execPath];
+    const child = spawn("sh", [...limited, "--input-type=module", "-e", SERVER, "127.0.0.1:0"], {
       stdio: ["ignore", "pipe", "ignore"],
       timeout: 15_000,
     });
     try {
-      const [line] = await once(child.stdout, "data");
-      const where = String(line).trim();
+      const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+      const nextLine = async () => String((await lines.next()).value);
+      const where = await nextLine();
       using first = await SocketmapClient.connect(where);
       expect(await first.query("postfix", "a")).toEqual({ status: "NOTFOUND", text: "" });
-      const crowd = await Promise.all(Array.from({ length: 60 }, () => RawClient.connect(where)));
+      const crowd = await Promise.all(Array.from({ length: 80 }, () => RawClient.connect(where)));
       for (const client of crowd) client.write(encodeNetstring("postfix b"));
+      expect(await nextLine()).toBe("full");
       expect(await first.query("postfix", "c")).toEqual({ status: "NOTFOUND", text: "" });
-      expect(crowd.every((client) => client.received !== "")).toBe(false);
       for (const client of crowd) client[Symbol.dispose]();
+      expect(await nextLine()).toBe("room");
       for (let free = false; !free;) free = await answers(where).catch(() => false);
     } finally {
       child.kill();
     }
+  });
+
+  it("are told of once, and again only after there was room", async () => {
+    const told: boolean[] = [];
+    const address = "127.0.0.1:0";
+    const server = await start({ address, maxConnections: 2 }, NOBODY, (isFull) => told.push(isFull));
+    const connect = () => SocketmapClient.connect(server.address);
+    using one = await connect();
+    const two = await connect();
+    while (server.connections < 2) await setImmediate();
+    for (let i = 0; i < 3; i++) {
+      using turnedAway = await connect();
+      await turnedAway.raw.closed;
+    }
+    expect(told).toEqual([true]);
+    two[Symbol.dispose]();
+    while (server.connections > 1) await setImmediate();
+    expect(told).toEqual([true, false]);
+    expect((await one.query("postfix", "a")).status).toBe("NOTFOUND");
   });
 });
 

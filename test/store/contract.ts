@@ -14,6 +14,11 @@ export function describeStore(name: string, open: () => PolicyStore): void {
     afterEach(() => store.close());
 
     const putAll = (...entries: Entry[]) => Promise.all(entries.map((e) => store.put(e)));
+    const lastDaneOf = async (domain: string) => {
+      // A note is written before what is put after it.
+      await store.put(entry("later"));
+      return store.lastDane(domain);
+    };
 
     describe("put and get", () => {
       it("gives back a row as it was put", async () => {
@@ -217,12 +222,6 @@ export function describeStore(name: string, open: () => PolicyStore): void {
     });
 
     describe("noteDane and lastDane", () => {
-      const lastDaneOf = async (domain: string) => {
-        // A note is written before what is put after it.
-        await store.put(entry("later"));
-        return store.lastDane(domain);
-      };
-
       it("keep what was noted last of a domain that has a row", async () => {
         await store.put(entry("a"));
         expect(store.lastDane("a")).toBeUndefined();

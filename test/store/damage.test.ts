@@ -1,4 +1,15 @@
-import { closeSync, openSync, readdirSync, statSync, truncateSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -110,6 +121,47 @@ describe("a damaged file", () => {
     expect(store.health()).toEqual({ writable: true });
   });
 
+  it("that a read stumbles over is replaced although the search would not find the damage", async () => {
+    const before = open(false);
+    for (const domain of ["a", "b", "c"]) await before.put(entry(domain));
+    await before.close();
+    renumberLastRow(path);
+    const store = open(false);
+    expect(() => store.get("c")).toThrow(expect.objectContaining({ code: "corrupt" }));
+    await expect.poll(() => reports.length, { timeout: 15_000 }).toBe(1);
+    expect(store.get("c")).toEqual(entry("c"));
+  });
+
+  describe("that takes the path while the store is open", () => {
+    const GARBAGE = "this is not a database, but long enough to be looked at ".repeat(40);
+    const moveIn = () => {
+      writeFileSync(`${path}.garbage`, GARBAGE);
+      renameSync(`${path}.garbage`, path);
+    };
+
+    it.each([
+      [
+        "look for changes",
+        async (store: PolicyStore) => expect(() => store.changedElsewhere()).toThrow("not a database"),
+      ],
+      ["put", (store: PolicyStore) => store.put(entry("b"))],
+      ["search for what has expired", (store: PolicyStore) => store.deleteExpired(T0, T0)],
+    ])("is set aside by the next %s, and puts go on", async (_, find) => {
+      const store = open();
+      await store.put(entry("a"));
+      moveIn();
+      await find(store);
+      await expect
+        .poll(() => reports, { timeout: 15_000 })
+        .toEqual([{ setAside: join(folder.path, ASIDE), salvaged: 0 }]);
+      expect(existsSync(join(folder.path, ASIDE))).toBe(true);
+      await store.put(entry("c"));
+      expect(store.get("c")).toEqual(entry("c"));
+      expect(store.health()).toEqual({ writable: true });
+      expect(() => store.changedElsewhere()).not.toThrow();
+    });
+  });
+
   it("that a read stumbles over is replaced in the background", async () => {
     await fill();
     spoilLeaves(0, 100);
@@ -182,3 +234,23 @@ describe("a damaged file", () => {
     expect(statSync(join(folder.path, `${ASIDE}-wal`)).size).toBe(5000);
   });
 });
+
+/**
+ * Gives the last row of the table `domain` another id, so that the index leads nowhere. The rows must fit on one page.
+ * File format, §1.6: behind a header of 8 bytes stand the offsets of the cells; a cell is two varints, size and id, and the row.
+ */
+function renumberLastRow(path: string): void {
+  const db = new Database(path, { readonly: true });
+  const root = db
+    .prepare<[], number>("SELECT rootpage FROM sqlite_schema WHERE name = 'domain'")
+    .pluck()
+    .get();
+  db.close();
+  const start = ((root ?? 0) - 1) * 4096;
+  const bytes = readFileSync(path);
+  const cells = bytes.readUInt16BE(start + 3);
+  let at = start + bytes.readUInt16BE(start + 8 + 2 * (cells - 1));
+  while (bytes.readUInt8(at) >= 0x80) at++;
+  bytes.writeUInt8(bytes.readUInt8(at + 1) + 1, at + 1);
+  writeFileSync(path, bytes);
+}

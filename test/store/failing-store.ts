@@ -50,6 +50,7 @@ export function failing(inner: PolicyStore): Failing {
     counts: (now) => inner.counts(now),
     changedElsewhere: () => inner.changedElsewhere(),
     health: () => inner.health(),
+    waitingWrites: () => inner.waitingWrites(),
     close: () => inner.close(),
   };
 

@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -102,6 +102,15 @@ describe("a file", () => {
     other.close();
     await put;
     expect(store.get("a")).toBeDefined();
+  });
+
+  it("waits but a moment for a locked file that took its place, for that wait stops the event loop", () => {
+    const store = open({ busyTimeout: 60_000 });
+    const other = new Database(`${path}.other`);
+    other.exec("BEGIN EXCLUSIVE; CREATE TABLE t (a)");
+    renameSync(`${path}.other`, path);
+    expect(() => store.changedElsewhere()).toThrow(expect.objectContaining({ code: "busy" }));
+    other.close();
   });
 
   it("says full when there is no room, reads on, and writes again when there is", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatListenAddress, parseListenAddress } from "../../src/server/address.ts";
+import { formatListenAddress, parseListenAddress } from "../../src/net/listen-address.ts";
 
 describe("a listen address", () => {
   it.each<[string, ReturnType<typeof parseListenAddress>]>([
@@ -23,6 +23,9 @@ describe("a listen address", () => {
     "127.0.0.1:-1",
     "127.0.0.1:1e3",
     "::1:8461", // brackets are missing
+    "1.2.3.999:1", // a mistyped address is no name
+    "127.1:8461",
+    "-a.example:1",
     "[::1]",
     "[127.0.0.1]:25",
     "[::g]:25",

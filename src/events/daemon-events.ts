@@ -1,0 +1,51 @@
+/** What happens to the daemon as a whole. */
+import type { Logger } from "../log.ts";
+import type { Metrics } from "../metrics/metrics.ts";
+import type { Validation } from "../net/ad-trust.ts";
+import type { Override } from "../policy/override.ts";
+import type { SetAsideReport } from "../store/open-store.ts";
+
+export function clockEvents(log: Logger, metrics: Metrics): (milliseconds: number) => void {
+  const steps = metrics.count(
+    "stsmapd_clock_steps_total",
+    "Times that the system's clock was put forward or back.",
+  );
+  return (milliseconds) => {
+    steps.count++;
+    log.warn({ seconds: Math.round(milliseconds / 1000) }, "the clock was stepped");
+  };
+}
+
+export function setAsideEvents(log: Logger, metrics: Metrics): (report: SetAsideReport) => void {
+  const replaced = metrics.count(
+    "stsmapd_store_set_aside_total",
+    "Times that the cache file was found damaged and replaced by what could be read of it.",
+  );
+  return (report) => {
+    replaced.count++;
+    log.error({ ...report }, "the cache file was damaged: set aside, what could be read was carried over");
+  };
+}
+
+export function logExpiredOverride(log: Logger): (override: Override) => void {
+  return ({ domain, until, comment }) => {
+    const ended = new Date(until ?? 0).toISOString();
+    log.warn({ domain, until: ended, comment }, "override has run out and is no longer applied");
+  };
+}
+
+export function logValidation(log: Logger, name: string): (validation: Validation) => void {
+  return (validation) => {
+    switch (validation.state) {
+      case "validating":
+        return log.info({ name }, "the resolver validates DNSSEC; DANE is looked for");
+      case "not-validating":
+        return log.warn({ name }, "the resolver does not validate DNSSEC; DANE is not looked for");
+      case "unknown":
+        return log.warn(
+          { name, reason: validation.error.message },
+          "whether the resolver validates DNSSEC is unknown",
+        );
+    }
+  };
+}

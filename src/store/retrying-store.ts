@@ -1,0 +1,187 @@
+/** What cannot be written now, because the disk is full or the file is locked, is kept and written later. */
+import type { KnownDaneKind } from "../policy/verdict.ts";
+import { merged } from "./merged.ts";
+import { rebased } from "./rebase.ts";
+import { StoreError } from "./store.ts";
+import type {
+  Entry,
+  HistoryStep,
+  ListFilter,
+  ListPage,
+  PolicyStore,
+  StoreCounts,
+  StoreHealth,
+} from "./store.ts";
+
+export interface RetryingStoreOptions {
+  /** Milliseconds from a failure to the next try; 5 s by default. */
+  readonly retryDelay?: number;
+  /** Domains kept; of more, the newest. 10,000 by default. */
+  readonly mostKept?: number;
+}
+
+/** Rows tried at once: one transaction, so that a disk that is still full costs little, and other writes get in between. */
+const TRIED_AT_ONCE = 100;
+
+/**
+ * Passes everything through to another store. A put that fails through no fault of its entry still rejects, so that it is
+ * reported, but the entry is kept: `get` sees it, and it is tried again until it is written, at the latest by `close`.
+ * All else, such as `list` and `due`, tells of what is on disk.
+ */
+export class RetryingStore implements PolicyStore {
+  readonly #inner: PolicyStore;
+  readonly #retryDelay: number;
+  readonly #mostKept: number;
+  /** By domain, the longest kept first. */
+  readonly #kept = new Map<string, Entry>();
+  #timer: NodeJS.Timeout | undefined;
+  #retrying: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** Owns `inner` from here. */
+  constructor(inner: PolicyStore, { retryDelay = 5_000, mostKept = 10_000 }: RetryingStoreOptions = {}) {
+    this.#inner = inner;
+    this.#retryDelay = retryDelay;
+    this.#mostKept = mostKept;
+  }
+
+  get(domain: string): Entry | undefined {
+    const stored = this.#inner.get(domain);
+    const kept = this.#kept.get(domain);
+    return stored && kept ? merged(stored, kept) : (kept ?? stored);
+  }
+
+  async put(entry: Entry): Promise<void> {
+    try {
+      await this.#inner.put(entry);
+    } catch (error) {
+      if (isWorthRetry(error)) this.#keep(entry);
+      throw error;
+    }
+  }
+
+  async delete(domain: string): Promise<void> {
+    // Now, lest it is tried again behind the deletion; and once more, for a put before it that failed meanwhile.
+    this.#kept.delete(domain);
+    await this.#inner.delete(domain);
+    this.#kept.delete(domain);
+  }
+
+  rebase(now: number): Promise<number> {
+    for (const [domain, entry] of this.#kept) this.#kept.set(domain, rebased(entry, now));
+    return this.#inner.rebase(now);
+  }
+
+  /** Tries what is kept once more, then closes. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  touch(domain: string, usedAt: number): void {
+    this.#inner.touch(domain, usedAt);
+  }
+
+  lastDane(domain: string): KnownDaneKind | undefined {
+    return this.#inner.lastDane(domain);
+  }
+
+  noteDane(domain: string, kind: KnownDaneKind): void {
+    this.#inner.noteDane(domain, kind);
+  }
+
+  deleteExpired(now: number, unusedSince: number): Promise<number> {
+    return this.#inner.deleteExpired(now, unusedSince);
+  }
+
+  due(now: number, usedSince: number, limit: number): Entry[] {
+    return this.#inner.due(now, usedSince, limit);
+  }
+
+  nextDue(now: number, usedSince: number): number | undefined {
+    return this.#inner.nextDue(now, usedSince);
+  }
+
+  list(filter: ListFilter, after: string, limit: number): ListPage {
+    return this.#inner.list(filter, after, limit);
+  }
+
+  history(domain: string): HistoryStep[] {
+    return this.#inner.history(domain);
+  }
+
+  counts(now: number): Promise<StoreCounts> {
+    return this.#inner.counts(now);
+  }
+
+  changedElsewhere(): string[] {
+    return this.#inner.changedElsewhere();
+  }
+
+  health(): StoreHealth {
+    return this.#inner.health();
+  }
+
+  waitingWrites(): number {
+    return this.#kept.size + this.#inner.waitingWrites();
+  }
+
+  #keep(entry: Entry): void {
+    const { domain } = entry;
+    const before = this.#kept.get(domain);
+    this.#kept.delete(domain);
+    this.#kept.set(domain, before ? merged(before, entry) : entry);
+    const [oldest] = this.#kept.keys();
+    if (oldest !== undefined && this.#kept.size > this.#mostKept) this.#kept.delete(oldest);
+    this.#arm();
+  }
+
+  #arm(): void {
+    if (this.#kept.size === 0 || this.#closing !== undefined) return;
+    this.#timer ??= setTimeout(() => void this.#retry(), this.#retryDelay).unref();
+  }
+
+  #retry(): Promise<void> {
+    this.#retrying ??= this.#retryAll().finally(() => {
+      this.#retrying = undefined;
+      this.#timer = undefined;
+      this.#arm();
+    });
+    return this.#retrying;
+  }
+
+  /** Up to the first failure that time may mend. Never rejects. */
+  async #retryAll(): Promise<void> {
+    const entries = [...this.#kept.values()];
+    while (entries.length > 0) {
+      const portion = entries.splice(0, TRIED_AT_ONCE);
+      const areDone = await Promise.all(portion.map((entry) => this.#wasWritten(entry)));
+      if (areDone.includes(false)) return;
+    }
+  }
+
+  /** True too where there is nothing left to be tried. */
+  async #wasWritten(entry: Entry): Promise<boolean> {
+    const isStillKept = () => this.#kept.get(entry.domain) === entry;
+    if (!isStillKept()) return true;
+    try {
+      await this.#inner.put(entry);
+    } catch (error) {
+      if (isWorthRetry(error)) return false;
+    }
+    // Something newer may have been kept meanwhile.
+    if (isStillKept()) this.#kept.delete(entry.domain);
+    return true;
+  }
+
+  async #close(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#retrying;
+    await this.#retry();
+    await this.#inner.close();
+  }
+}
+
+function isWorthRetry(error: unknown): boolean {
+  return error instanceof StoreError && error.code !== "invalid" && error.code !== "closed";
+}

@@ -1,0 +1,121 @@
+import { describe, expect, it } from "vitest";
+import { MemoryStore } from "../../src/store/memory-store.ts";
+import { RetryingStore, type RetryingStoreOptions } from "../../src/store/retrying-store.ts";
+import type { PolicyStore } from "../../src/store/store.ts";
+import { describeStore } from "./contract.ts";
+import { DAY, entry, failure, HOUR, pin, T0 } from "./entries.ts";
+import { failing } from "./failing-store.ts";
+
+describeStore("RetryingStore", () => new RetryingStore(new MemoryStore()));
+
+const ALWAYS = Infinity;
+
+/** A store whose disk is full from the beginning, until `mend`. */
+function full(options: RetryingStoreOptions = {}) {
+  const disk: PolicyStore = new MemoryStore();
+  const { store: inner, fail } = failing(disk);
+  fail("put", "full", 1, ALWAYS);
+  return {
+    disk,
+    store: new RetryingStore(inner, options),
+    fail,
+    mend: () => fail("put", "full", 1, 0),
+  };
+}
+
+const isFull = expect.objectContaining({ name: "StoreError", code: "full" });
+
+describe("what could not be written", () => {
+  it("is rejected, seen by get, and written by itself once there is room", async () => {
+    const { disk, store, mend } = full({ retryDelay: 1 });
+    await expect(store.put(entry("a"))).rejects.toEqual(isFull);
+    await expect(store.put(entry("b"))).rejects.toEqual(isFull);
+    expect(store.get("a")).toEqual(entry("a"));
+    expect(disk.get("a")).toBeUndefined();
+    mend();
+    await expect.poll(() => [disk.get("a"), disk.get("b")]).toEqual([entry("a"), entry("b")]);
+    await store.close();
+  });
+
+  it.each(["busy", "io", "read-only", "corrupt"] as const)("because of %s is kept too", async (code) => {
+    const { store, fail } = full();
+    fail("put", code);
+    await expect(store.put(entry("a"))).rejects.toMatchObject({ code });
+    expect(store.get("a")).toEqual(entry("a"));
+  });
+
+  it("because the entry is at fault is not kept", async () => {
+    const { store, fail } = full();
+    fail("put", "invalid");
+    await expect(store.put(entry("a"))).rejects.toMatchObject({ code: "invalid" });
+    expect(store.get("a")).toBeUndefined();
+  });
+
+  it("never hides what the row holds", async () => {
+    const { disk, store } = full();
+    const newer = pin({ recordId: "next", fetchedAt: T0 + HOUR });
+    await disk.put(entry("a", { pin: newer }));
+    const check = { failure: failure(), checkedAt: T0 + DAY };
+    await expect(store.put(entry("a", { pin: undefined, ...check }))).rejects.toEqual(isFull);
+    expect(store.get("a")).toEqual(entry("a", { pin: newer, ...check }));
+  });
+
+  it("is no older than what was put before it", async () => {
+    const { store } = full();
+    const newer = pin({ recordId: "next", fetchedAt: T0 + HOUR });
+    await expect(store.put(entry("a", { pin: newer }))).rejects.toEqual(isFull);
+    await expect(store.put(entry("a", { checkedAt: T0 + DAY }))).rejects.toEqual(isFull);
+    expect(store.get("a")).toEqual(entry("a", { pin: newer, checkedAt: T0 + DAY }));
+  });
+
+  it("is written by close", async () => {
+    const { disk, store, mend } = full();
+    const domains = Array.from({ length: 250 }, (_, n) => `d${n}`);
+    await Promise.allSettled(domains.map((domain) => store.put(entry(domain))));
+    mend();
+    const { entries } = await beforeClosing(disk, store);
+    expect(entries).toHaveLength(250);
+  });
+
+  it("does not keep close from closing", async () => {
+    const { store } = full();
+    await expect(store.put(entry("a"))).rejects.toEqual(isFull);
+    await store.close();
+    expect(() => store.get("a")).toThrow(expect.objectContaining({ code: "closed" }));
+  });
+
+  it("is the newest of more domains than are kept", async () => {
+    const { store } = full({ mostKept: 2 });
+    for (const domain of ["a", "b", "a", "c"]) await expect(store.put(entry(domain))).rejects.toEqual(isFull);
+    expect(["a", "b", "c"].filter((domain) => store.get(domain) !== undefined)).toEqual(["a", "c"]);
+  });
+
+  it("is forgotten by delete, and not written behind it", async () => {
+    const { disk, store, mend } = full();
+    await expect(store.put(entry("a"))).rejects.toEqual(isFull);
+    const late = store.put(entry("b"));
+    await Promise.allSettled([store.delete("a"), store.delete("b"), late]);
+    expect([store.get("a"), store.get("b")]).toEqual([undefined, undefined]);
+    mend();
+    expect((await beforeClosing(disk, store)).entries).toEqual([]);
+  });
+
+  it("is moved back with a clock that was ahead", async () => {
+    const { store } = full();
+    await expect(store.put(entry("a"))).rejects.toEqual(isFull);
+    await store.rebase(T0 - DAY);
+    expect(store.get("a")?.pin).toEqual(pin({ fetchedAt: T0 - DAY }));
+  });
+});
+
+/** Closes `store`, and tells what its disk held just before it was closed itself. */
+async function beforeClosing(disk: PolicyStore, store: PolicyStore) {
+  const close = disk.close.bind(disk);
+  let last = disk.list({}, "", 1000);
+  disk.close = () => {
+    last = disk.list({}, "", 1000);
+    return close();
+  };
+  await store.close();
+  return last;
+}

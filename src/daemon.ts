@@ -9,7 +9,7 @@ import { tlsrptEvents } from "./events/tlsrpt-events.ts";
 import type { Logger } from "./log.ts";
 import type { LookupEngine } from "./lookup/engine.ts";
 import { MapLookup } from "./lookup/maps.ts";
-import { withTlsrpt } from "./lookup/tlsrpt-reporter.ts";
+import { withTlsrpt } from "./lookup/tlsrpt/reporter.ts";
 import type { Metrics } from "./metrics/metrics.ts";
 import { startRefresher, watchSharedStore, watchSteps } from "./parts/background.ts";
 import {

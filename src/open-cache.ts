@@ -1,6 +1,6 @@
 /** The cache commands on the file itself, for when no daemon runs. */
 import type { Config } from "./config.ts";
-import type { CacheAdmin } from "./lookup/cache-admin.ts";
+import type { CacheAdmin } from "./lookup/cache/cache-admin.ts";
 import type { LookupEvents } from "./lookup/events.ts";
 import { createCacheAdmin, createDaneCache, createEngine, lookupRules } from "./parts/lookup.ts";
 import type { Now } from "./parts/lookup.ts";

@@ -12,8 +12,8 @@ import type {
   ImportOptions,
   ImportResult,
   RefreshResult,
-} from "../lookup/cache-admin.ts";
-import type { CacheRecord } from "../lookup/cache-record.ts";
+} from "../lookup/cache/cache-admin.ts";
+import type { CacheRecord } from "../lookup/cache/record.ts";
 import { splitLines } from "../server/lines.ts";
 
 /**

@@ -4,7 +4,7 @@ import process from "node:process";
 
 import { loadConfig } from "../config.ts";
 import type { Config } from "../config.ts";
-import type { CacheAdmin } from "../lookup/cache-admin.ts";
+import type { CacheAdmin } from "../lookup/cache/cache-admin.ts";
 import type { LookupEvents } from "../lookup/events.ts";
 import { policyDomain } from "../policy/domain.ts";
 import { AdminClient, AdminClientError } from "./admin-client.ts";

@@ -2,7 +2,7 @@
 import process from "node:process";
 import { createInterface } from "node:readline/promises";
 
-import type { CacheReport } from "../lookup/cache-admin.ts";
+import type { CacheReport } from "../lookup/cache/cache-admin.ts";
 import { domainArgument, say, withCache } from "./cache-access.ts";
 import type { CacheOptions } from "./cache-access.ts";
 import { ExitCode } from "./exit-code.ts";

@@ -2,8 +2,8 @@
 import { createReadStream, statSync } from "node:fs";
 import process from "node:process";
 
-import type { CacheAdmin, ImportResult } from "../lookup/cache-admin.ts";
-import { MAX_RECORD_LINE } from "../lookup/cache-record.ts";
+import type { CacheAdmin, ImportResult } from "../lookup/cache/cache-admin.ts";
+import { MAX_RECORD_LINE } from "../lookup/cache/record.ts";
 import { splitLines } from "../server/lines.ts";
 import { say, withCache } from "./cache-access.ts";
 import type { CacheOptions } from "./cache-access.ts";

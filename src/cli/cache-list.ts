@@ -1,6 +1,6 @@
 /** `stsmapd cache list` and `cache export`: rows, as a table or as JSON Lines. */
-import type { CacheFilter } from "../lookup/cache-admin.ts";
-import type { CacheRecord } from "../lookup/cache-record.ts";
+import type { CacheFilter } from "../lookup/cache/cache-admin.ts";
+import type { CacheRecord } from "../lookup/cache/record.ts";
 import { withCache } from "./cache-access.ts";
 import type { CacheOptions } from "./cache-access.ts";
 import { ExitCode } from "./exit-code.ts";

@@ -1,5 +1,5 @@
 /** `stsmapd cache refresh`: looks for a policy now, whatever was planned. */
-import type { CacheAdmin, RefreshResult } from "../lookup/cache-admin.ts";
+import type { CacheAdmin, RefreshResult } from "../lookup/cache/cache-admin.ts";
 import { domainArgument, say, withCache } from "./cache-access.ts";
 import type { CacheOptions } from "./cache-access.ts";
 import { CommandError } from "./command-error.ts";

@@ -1,5 +1,5 @@
 /** The readable form of a CacheReport: state, why, since when, until when, what happens next. */
-import type { AnswerReason, CacheAnswer, CacheReport, NextAction } from "../lookup/cache-admin.ts";
+import type { AnswerReason, CacheAnswer, CacheReport, NextAction } from "../lookup/cache/cache-admin.ts";
 import { idText } from "./id-text.ts";
 import { dueFrom, moment, momentFrom, span } from "./times.ts";
 

@@ -10,7 +10,7 @@ import type {
 import { policyPresence } from "../lookup/examination.ts";
 import type { RecordDiscovery } from "../lookup/discovery.ts";
 import { daneToJson } from "./dane-json.ts";
-import type { FetchTrace } from "../net/policy-fetcher.ts";
+import type { FetchTrace } from "../net/policy-host/policy-fetcher.ts";
 
 export function examinationToJson(examination: Examination): object {
   const { key, domain, record, fetch, mx, dane, validation, tlsrpt, answers } = examination;

@@ -7,7 +7,7 @@ import type {
   MxExamination,
   MxHost,
 } from "../lookup/examination.ts";
-import type { FetchTrace } from "../net/policy-fetcher.ts";
+import type { FetchTrace } from "../net/policy-host/policy-fetcher.ts";
 import { recordName } from "../policy/record.ts";
 import type { Reply } from "../policy/reply.ts";
 import type { NotFoundReason, Verdict } from "../policy/verdict.ts";

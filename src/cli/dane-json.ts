@@ -1,6 +1,6 @@
 /** The JSON form of a domain's DANE state, in the manner of check-json.ts. */
-import { daneState } from "../lookup/dane-source.ts";
-import type { DaneFailure, DaneFinding, DaneHost, TlsaFinding } from "../net/dane-finding.ts";
+import { daneState } from "../lookup/dane/dane-source.ts";
+import type { DaneFailure, DaneFinding, DaneHost, TlsaFinding } from "../net/dane/finding.ts";
 
 export function daneToJson(finding: DaneFinding): object {
   const { mx, hosts, ttl } = finding;

@@ -1,8 +1,8 @@
 /** The readable form of a domain's DANE state. */
-import { daneState } from "../lookup/dane-source.ts";
+import { daneState } from "../lookup/dane/dane-source.ts";
 import type { ResolverValidation } from "../lookup/examination.ts";
 import type { KnownDaneKind } from "../policy/verdict.ts";
-import type { DaneFinding, DaneHost, DaneHostState, MxSetKind, TlsaFinding } from "../net/dane-finding.ts";
+import type { DaneFinding, DaneHost, DaneHostState, MxSetKind, TlsaFinding } from "../net/dane/finding.ts";
 
 const SUMMARIES: Record<KnownDaneKind, string> = {
   none: "none",

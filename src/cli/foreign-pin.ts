@@ -1,6 +1,6 @@
 /** What another daemon knows of a domain, as a row of ours. */
-import { UNKNOWN_ID, isoTime } from "../lookup/cache-record.ts";
-import type { CacheRecord } from "../lookup/cache-record.ts";
+import { UNKNOWN_ID, isoTime } from "../lookup/cache/record.ts";
+import type { CacheRecord } from "../lookup/cache/record.ts";
 import { policyDomain } from "../policy/domain.ts";
 import { parsePolicy, PolicyError } from "../policy/policy.ts";
 

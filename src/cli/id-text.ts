@@ -1,4 +1,4 @@
-import { UNKNOWN_ID } from "../lookup/cache-record.ts";
+import { UNKNOWN_ID } from "../lookup/cache/record.ts";
 
 /** A record id as people read it. */
 export function idText(id: string): string {

@@ -3,8 +3,8 @@ import process from "node:process";
 
 import { ConfigError } from "../config.ts";
 import { ListenError } from "../server/listen-error.ts";
-import { ProxyError } from "../net/proxy.ts";
-import { TrustedRootsError } from "../net/trusted-roots.ts";
+import { ProxyError } from "../net/policy-host/proxy.ts";
+import { TrustedRootsError } from "../net/policy-host/trusted-roots.ts";
 import { StoreError } from "../store/store.ts";
 import { AdminClientError } from "./admin-client.ts";
 import { CommandError } from "./command-error.ts";

@@ -1,6 +1,6 @@
 /** The readable form of what a domain is told by TLSRPT. */
 import type { TlsrptExamination } from "../lookup/examination.ts";
-import type { TlsrptDiscovery } from "../lookup/tlsrpt-discovery.ts";
+import type { TlsrptDiscovery } from "../lookup/tlsrpt/discovery.ts";
 import { tlsrptRecordName } from "../policy/tlsrpt-record.ts";
 
 /** One line for the record, then what a daemon with `tlsrpt.collector` would report. */

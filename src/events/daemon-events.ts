@@ -1,7 +1,7 @@
 /** What happens to the daemon as a whole. */
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
-import type { Validation } from "../net/ad-trust.ts";
+import type { Validation } from "../net/dns/ad-trust.ts";
 import type { Override } from "../policy/override.ts";
 import type { SetAsideReport } from "../store/open-store.ts";
 

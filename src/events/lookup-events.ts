@@ -2,7 +2,7 @@
 import type { Logger } from "../log.ts";
 import type { LookupEvents, Resolution, ResolutionOutcome } from "../lookup/events.ts";
 import type { Metrics } from "../metrics/metrics.ts";
-import type { FetchError, FetchFailureReason } from "../net/policy-fetcher.ts";
+import type { FetchError, FetchFailureReason } from "../net/policy-host/policy-fetcher.ts";
 
 /** Seconds. */
 const FETCH_BOUNDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];

@@ -1,7 +1,7 @@
 /** What DNS answers, and what DANE discovery finds. Not logged: the resolution that asked logs what it came to. */
 import type { Metrics } from "../metrics/metrics.ts";
-import { DnsError } from "../net/resolver.ts";
-import type { DnsErrorCode, Resolver } from "../net/resolver.ts";
+import { DnsError } from "../net/dns/resolver.ts";
+import type { DnsErrorCode, Resolver } from "../net/dns/resolver.ts";
 import type { DaneState } from "../policy/verdict.ts";
 
 /** Failures without any answer between them, from which on the resolver itself is taken to be at fault. */

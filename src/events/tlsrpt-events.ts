@@ -1,6 +1,6 @@
 /** What becomes of reports to domains (RFC 8460). */
 import type { Logger } from "../log.ts";
-import type { TlsrptEvents } from "../lookup/tlsrpt-reporter.ts";
+import type { TlsrptEvents } from "../lookup/tlsrpt/reporter.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 
 /** @param path of the collector's socket */

@@ -1,6 +1,6 @@
 /** Asks DNS for a domain's MTA-STS record. */
-import { DnsError } from "../net/resolver.ts";
-import type { Resolver } from "../net/resolver.ts";
+import { DnsError } from "../net/dns/resolver.ts";
+import type { Resolver } from "../net/dns/resolver.ts";
 import { findRecord, recordName } from "../policy/record.ts";
 import type { RecordFinding } from "../policy/record.ts";
 

@@ -4,7 +4,7 @@ import type { Reply } from "../policy/reply.ts";
 import type { PolicyFinding } from "../policy/verdict.ts";
 import type { Entry } from "../store/store.ts";
 import { livePin, nextActionAt } from "./freshness.ts";
-import type { KnownDane } from "./dane-source.ts";
+import type { KnownDane } from "./dane/dane-source.ts";
 
 /** A reply and the time (milliseconds) until which it may be repeated without a further thought. */
 export interface PreparedReply {

@@ -1,6 +1,6 @@
 /** What the lookup engine reports. One call an event; logs and metrics are made of them elsewhere. */
-import type { DnsError } from "../net/resolver.ts";
-import type { FetchError, FetchTrace } from "../net/policy-fetcher.ts";
+import type { DnsError } from "../net/dns/resolver.ts";
+import type { FetchError, FetchTrace } from "../net/policy-host/policy-fetcher.ts";
 import type { Entry, Pin, StoreError } from "../store/store.ts";
 
 /** What made us resolve: a client that waits, a cached record whose TTL passed, the refresher, or the administrator. */

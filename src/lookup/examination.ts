@@ -1,12 +1,12 @@
 /** One domain looked at from all sides, with every step kept: what `stsmapd check` shows. Nothing is cached or stored. */
-import type { Validation } from "../net/ad-trust.ts";
-import type { DaneFinding } from "../net/dane-finding.ts";
-import { FetchError } from "../net/policy-fetcher.ts";
-import type { FetchTrace, PolicyFetcher } from "../net/policy-fetcher.ts";
-import { DnsError } from "../net/resolver.ts";
-import type { Resolver } from "../net/resolver.ts";
-import { tlsrptDatagram } from "../net/tlsrpt-datagram.ts";
-import type { PolicyFailure, TlsrptDatagram } from "../net/tlsrpt-datagram.ts";
+import type { Validation } from "../net/dns/ad-trust.ts";
+import type { DaneFinding } from "../net/dane/finding.ts";
+import { FetchError } from "../net/policy-host/policy-fetcher.ts";
+import type { FetchTrace, PolicyFetcher } from "../net/policy-host/policy-fetcher.ts";
+import { DnsError } from "../net/dns/resolver.ts";
+import type { Resolver } from "../net/dns/resolver.ts";
+import { tlsrptDatagram } from "../net/tlsrpt/datagram.ts";
+import type { PolicyFailure, TlsrptDatagram } from "../net/tlsrpt/datagram.ts";
 import { policyDomain } from "../policy/domain.ts";
 import type { MapProfile } from "../policy/map-profile.ts";
 import { mxPatternMatches } from "../policy/policy.ts";
@@ -15,13 +15,13 @@ import { postfixReply } from "../policy/postfix-reply.ts";
 import type { Reply } from "../policy/reply.ts";
 import { verdict } from "../policy/verdict.ts";
 import type { DaneState, PolicyFinding, Verdict } from "../policy/verdict.ts";
-import { daneState } from "./dane-source.ts";
+import { daneState } from "./dane/dane-source.ts";
 import { discoverRecord } from "./discovery.ts";
 import type { RecordDiscovery } from "./discovery.ts";
 import type { MapProfiles } from "./maps.ts";
-import { discoverTlsrptRecord } from "./tlsrpt-discovery.ts";
-import type { TlsrptDiscovery } from "./tlsrpt-discovery.ts";
-import { invalidRecord, reportableFetchFailure } from "./tlsrpt-failure.ts";
+import { discoverTlsrptRecord } from "./tlsrpt/discovery.ts";
+import type { TlsrptDiscovery } from "./tlsrpt/discovery.ts";
+import { invalidRecord, reportableFetchFailure } from "./tlsrpt/failure.ts";
 
 export interface Examination {
   /** The next hop as it was given. */

@@ -1,5 +1,5 @@
 /** The times in a domain's life: how long an answer holds, when a policy is renewed, how long a failure is left alone. */
-import type { FetchedPolicy, FetchError } from "../net/policy-fetcher.ts";
+import type { FetchedPolicy, FetchError } from "../net/policy-host/policy-fetcher.ts";
 import type { Entry, FetchFailure, Pin } from "../store/store.ts";
 
 /** All times in milliseconds. */

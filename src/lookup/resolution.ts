@@ -1,7 +1,7 @@
 /** One resolution: ask for the record, fetch the policy if it is wanted, and say what is to be remembered. */
-import { FetchError } from "../net/policy-fetcher.ts";
-import type { PolicyFetcher } from "../net/policy-fetcher.ts";
-import type { Resolver } from "../net/resolver.ts";
+import { FetchError } from "../net/policy-host/policy-fetcher.ts";
+import type { PolicyFetcher } from "../net/policy-host/policy-fetcher.ts";
+import type { Resolver } from "../net/dns/resolver.ts";
 import type { Entry } from "../store/store.ts";
 import { discoverRecord } from "./discovery.ts";
 import type { RecordDiscovery } from "./discovery.ts";

@@ -1,7 +1,7 @@
 /** What runs beside the answering: renewals, the watch on the clock, and on other processes at the same file. */
 import { watchClock } from "../clock.ts";
 import type { Config } from "../config.ts";
-import type { DaneCache } from "../lookup/dane-cache.ts";
+import type { DaneCache } from "../lookup/dane/dane-cache.ts";
 import type { LookupEngine } from "../lookup/engine.ts";
 import type { LookupEvents } from "../lookup/events.ts";
 import { runRefresher } from "../lookup/refresher.ts";

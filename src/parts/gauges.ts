@@ -2,9 +2,9 @@
 import { setTimeout as after } from "node:timers/promises";
 
 import type { Config } from "../config.ts";
-import type { ValidationMonitor } from "../lookup/validation-monitor.ts";
+import type { ValidationMonitor } from "../lookup/dane/validation-monitor.ts";
 import type { Metrics } from "../metrics/metrics.ts";
-import type { ValidationState } from "../net/ad-trust.ts";
+import type { ValidationState } from "../net/dns/ad-trust.ts";
 import { freeSpace } from "../store/free-space.ts";
 import type { PolicyStore, StoreCounts } from "../store/store.ts";
 import { VERSION } from "../version.ts";

@@ -2,8 +2,8 @@
 import type { Config } from "../config.ts";
 import type { ObservedLookups } from "../events/lookup-events.ts";
 import type { DnsWatch } from "../events/network-events.ts";
-import type { ValidationMonitor } from "../lookup/validation-monitor.ts";
-import type { ValidationState } from "../net/ad-trust.ts";
+import type { ValidationMonitor } from "../lookup/dane/validation-monitor.ts";
+import type { ValidationState } from "../net/dns/ad-trust.ts";
 import type { Health } from "../server/health-routes.ts";
 import { freeSpace } from "../store/free-space.ts";
 import type { PolicyStore } from "../store/store.ts";

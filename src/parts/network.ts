@@ -1,16 +1,16 @@
 /** Constructs what reaches out: DNS, DANE discovery, policy hosts. The daemon and `check` share it. */
 import type { Config } from "../config.ts";
-import { checkValidation, trustsAd } from "../net/ad-trust.ts";
-import type { Validation } from "../net/ad-trust.ts";
-import type { DaneFinding } from "../net/dane-finding.ts";
-import { discoverDane } from "../net/dane.ts";
-import { DnsClient } from "../net/dns-client.ts";
-import { HttpsPolicyFetcher } from "../net/https-policy-fetcher.ts";
-import type { PolicyFetcher } from "../net/policy-fetcher.ts";
-import { proxySelector } from "../net/proxy.ts";
-import { ResolvConfFile } from "../net/resolv-conf.ts";
-import type { Resolver } from "../net/resolver.ts";
-import { readRootsFile } from "../net/trusted-roots.ts";
+import { checkValidation, trustsAd } from "../net/dns/ad-trust.ts";
+import type { Validation } from "../net/dns/ad-trust.ts";
+import type { DaneFinding } from "../net/dane/finding.ts";
+import { discoverDane } from "../net/dane/discovery.ts";
+import { DnsClient } from "../net/dns/client.ts";
+import { HttpsPolicyFetcher } from "../net/policy-host/https-policy-fetcher.ts";
+import type { PolicyFetcher } from "../net/policy-host/policy-fetcher.ts";
+import { proxySelector } from "../net/policy-host/proxy.ts";
+import { ResolvConfFile } from "../net/dns/resolv-conf.ts";
+import type { Resolver } from "../net/dns/resolver.ts";
+import { readRootsFile } from "../net/policy-host/trusted-roots.ts";
 import { USER_AGENT } from "../version.ts";
 
 export interface Network {

@@ -2,7 +2,7 @@
 import type { Config, Listener } from "../config.ts";
 import { logAdminError, logNoAdmin, logNoMetrics } from "../events/server-events.ts";
 import type { Logger } from "../log.ts";
-import type { CacheAdmin } from "../lookup/cache-admin.ts";
+import type { CacheAdmin } from "../lookup/cache/cache-admin.ts";
 import type { LookupService } from "../lookup/lookup-service.ts";
 import { formatListenAddress } from "../net/listen-address.ts";
 import { listenAdmin, listenAdminOnTcp } from "../server/admin.ts";

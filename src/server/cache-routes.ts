@@ -1,6 +1,6 @@
 /** The cache commands as routes of the admin socket. */
-import type { CacheAdmin, CacheFilter } from "../lookup/cache-admin.ts";
-import { MAX_RECORD_LINE } from "../lookup/cache-record.ts";
+import type { CacheAdmin, CacheFilter } from "../lookup/cache/cache-admin.ts";
+import { MAX_RECORD_LINE } from "../lookup/cache/record.ts";
 import { policyDomain } from "../policy/domain.ts";
 import type { PolicyMode } from "../policy/policy.ts";
 import { AdminRequestError } from "./admin.ts";

@@ -168,22 +168,23 @@ describe("a damaged file is set aside, said loudly, and the daemon starts", () =
   });
 });
 
-describe("a file that takes the place of the cache while the daemon runs", () => {
-  const start = async (home: Home, world: World, path: string) => {
-    const daemon = await Daemon.start(
-      ["-c", configuration(home, path, home.network(world))],
-      home.environment(),
-    );
-    expect(await ask(daemon, D)).toBe(secure(D));
-    return daemon;
-  };
+/** A daemon that has learnt the policy of D. */
+async function startAndAsk(home: Home, world: World, path: string): Promise<Daemon> {
+  const daemon = await Daemon.start(
+    ["-c", configuration(home, path, home.network(world))],
+    home.environment(),
+  );
+  expect(await ask(daemon, D)).toBe(secure(D));
+  return daemon;
+}
 
+describe("a file that takes the place of the cache while the daemon runs", () => {
   it("is set aside if it is garbage, and what is learnt from then on is kept", async () => {
     using home = new Home();
     await using world = await startWorld();
     for (const domain of [D, "next.example"]) world.publish(domain, { ttl: 86_400 });
     const path = join(home.path, "cache.sqlite");
-    await using daemon = await start(home, world, path);
+    await using daemon = await startAndAsk(home, world, path);
     renameSync(home.write("garbage", "this is not a database ".repeat(1000)), path);
     await daemon.logged(SET_ASIDE);
     expect(aside(home)).toHaveLength(1);
@@ -198,7 +199,7 @@ describe("a file that takes the place of the cache while the daemon runs", () =>
     await using world = await startWorld();
     world.publish(D, { ttl: 86_400 });
     const path = join(home.path, "cache.sqlite");
-    await using daemon = await start(home, world, path);
+    await using daemon = await startAndAsk(home, world, path);
     new Database(join(home.path, "other")).exec("CREATE TABLE t (a)").close();
     renameSync(join(home.path, "other"), path);
     const complaints = () => daemon.log.filter(({ code }) => code === "incompatible").length;

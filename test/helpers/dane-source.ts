@@ -1,5 +1,5 @@
 /** A DANE source that says what the test says. */
-import type { DaneSource, KnownDane } from "../../src/lookup/dane-source.ts";
+import type { DaneSource, KnownDane } from "../../src/lookup/dane/dane-source.ts";
 import type { DaneState } from "../../src/policy/verdict.ts";
 
 /** Says `state` at once, always. */

@@ -1,7 +1,10 @@
 /** A policy fetcher that finds every policy host on loopback. */
-import { HttpsPolicyFetcher, type HttpsPolicyFetcherOptions } from "../../src/net/https-policy-fetcher.ts";
-import { FetchError } from "../../src/net/policy-fetcher.ts";
-import { DnsError, type DnsErrorCode, type RecordType, type Resolver } from "../../src/net/resolver.ts";
+import {
+  HttpsPolicyFetcher,
+  type HttpsPolicyFetcherOptions,
+} from "../../src/net/policy-host/https-policy-fetcher.ts";
+import { FetchError } from "../../src/net/policy-host/policy-fetcher.ts";
+import { DnsError, type DnsErrorCode, type RecordType, type Resolver } from "../../src/net/dns/resolver.ts";
 import type { CertificateAuthority } from "./certificates.ts";
 
 /** For each address type: the addresses of every name, or the error. What is left out is empty. */

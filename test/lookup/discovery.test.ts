@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { discoverRecord } from "../../src/lookup/discovery.ts";
 import { resolvePolicy } from "../../src/lookup/resolution.ts";
-import { FetchError, type FetchFailureReason } from "../../src/net/policy-fetcher.ts";
-import { DnsError, type DnsErrorCode, type Resolver } from "../../src/net/resolver.ts";
+import { FetchError, type FetchFailureReason } from "../../src/net/policy-host/policy-fetcher.ts";
+import { DnsError, type DnsErrorCode, type Resolver } from "../../src/net/dns/resolver.ts";
 import { DEFAULTS, startWorld } from "../helpers/world.ts";
 
 const failing = (code: DnsErrorCode): Resolver => ({

@@ -1,6 +1,6 @@
 /** What a lookup answers, row by row, and what it costs. */
 import { expect, it, describe } from "vitest";
-import { DnsError } from "../../src/net/resolver.ts";
+import { DnsError } from "../../src/net/dns/resolver.ts";
 import { NOT_FOUND } from "../../src/policy/reply.ts";
 import type { MapProfile } from "../../src/policy/map-profile.ts";
 import { HOUR, MINUTE, SECOND } from "../helpers/clock.ts";

@@ -1,11 +1,11 @@
 /** What `check` finds out, without the command line around it. */
 import { expect, it } from "vitest";
 import { examine, policyPresence, type Examination } from "../../src/lookup/examination.ts";
-import { checkValidation } from "../../src/net/ad-trust.ts";
-import { discoverDane } from "../../src/net/dane.ts";
-import { DnsClient } from "../../src/net/dns-client.ts";
-import { FetchError } from "../../src/net/policy-fetcher.ts";
-import type { PolicyFetcher } from "../../src/net/policy-fetcher.ts";
+import { checkValidation } from "../../src/net/dns/ad-trust.ts";
+import { discoverDane } from "../../src/net/dane/discovery.ts";
+import { DnsClient } from "../../src/net/dns/client.ts";
+import { FetchError } from "../../src/net/policy-host/policy-fetcher.ts";
+import type { PolicyFetcher } from "../../src/net/policy-host/policy-fetcher.ts";
 import { parsePolicy } from "../../src/policy/policy.ts";
 import { startDnsServer, type DnsServer } from "../helpers/dns-server.ts";
 import { checkReply } from "../helpers/postfix-grammar.ts";

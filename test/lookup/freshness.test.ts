@@ -1,7 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { DEFAULTS } from "../helpers/world.ts";
 import { DAY, HOUR, MINUTE, SECOND } from "../helpers/clock.ts";
-import { FetchError, type FetchedPolicy, type FetchFailureReason } from "../../src/net/policy-fetcher.ts";
+import {
+  FetchError,
+  type FetchedPolicy,
+  type FetchFailureReason,
+} from "../../src/net/policy-host/policy-fetcher.ts";
 import {
   livePin,
   negativeLifetime,

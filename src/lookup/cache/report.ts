@@ -1,0 +1,69 @@
+/** Puts together what `cache show` tells of a domain. */
+import type { Override } from "../../policy/override.ts";
+import { dueAt } from "../../store/store.ts";
+import type { Entry, HistoryStep } from "../../store/store.ts";
+import type { CacheAnswer, CacheReport, NextAction } from "./cache-admin.ts";
+import { isoTime, toRecord } from "./record.ts";
+import type { DomainState } from "../domain-state.ts";
+import { livePin, nextActionAt } from "../freshness.ts";
+
+export interface ReportSources {
+  /** Undefined: nothing is known. */
+  readonly state: DomainState | undefined;
+  /** Whether the daemon's memory holds it; undefined where there is no daemon. */
+  readonly isHeld: boolean | undefined;
+  readonly history: readonly HistoryStep[];
+  readonly override: Override | undefined;
+  readonly answers: readonly CacheAnswer[];
+}
+
+/** @param now milliseconds since 1970 */
+export function cacheReport(domain: string, sources: ReportSources, now: number): CacheReport {
+  const { state, isHeld, history, override, answers } = sources;
+  return {
+    at: isoTime(now),
+    domain,
+    state: stateOf(state, now),
+    record: state === undefined ? null : toRecord(state.entry),
+    in_memory: isHeld ?? null,
+    dns_failure: state?.dnsFailure ?? null,
+    history: history.map(({ recordId, firstSeen, outcome }) => ({
+      id: recordId,
+      first_seen: isoTime(firstSeen),
+      outcome,
+    })),
+    next: state === undefined ? null : nextOf(state.entry),
+    override: override === undefined ? null : overrideOf(override),
+    answers,
+  };
+}
+
+function stateOf(state: DomainState | undefined, now: number): CacheReport["state"] {
+  if (state === undefined) return "unknown";
+  const { entry, dnsFailure } = state;
+  if (livePin(entry, now) !== undefined) return "pinned";
+  if (dnsFailure !== undefined) return "unreachable";
+  if (entry.pin !== undefined) return "expired";
+  return entry.failure === undefined ? "absent" : "failing";
+}
+
+function nextOf(entry: Entry): CacheReport["next"] {
+  const at = nextActionAt(entry);
+  return { at: isoTime(at), action: actionAt(entry, at) };
+}
+
+function actionAt(entry: Entry, at: number): NextAction {
+  const { pin, failure, checkAt } = entry;
+  if (at === checkAt) return "check";
+  if (pin !== undefined && at === pin.expiresAt && at !== dueAt(entry)) return "expire";
+  return failure?.retryAt === at ? "retry" : "renew";
+}
+
+function overrideOf({ domain, action, until, comment }: Override): CacheReport["override"] {
+  return {
+    domain,
+    action: action.kind,
+    until: until === undefined ? null : isoTime(until),
+    comment: comment ?? null,
+  };
+}

@@ -1,0 +1,133 @@
+/**
+ * Remembers DANE states by the TTLs of the answers they were made of, apart from MTA-STS policies: a TLSA record that
+ * appears must take over as soon as DNS lets us see it, whatever policy is pinned.
+ */
+import { LRUCache } from "lru-cache";
+
+import type { DaneState, KnownDaneKind } from "../../policy/verdict.ts";
+import type { DaneSource, KnownDane } from "./dane-source.ts";
+
+/** Durations in milliseconds. */
+interface DaneCacheOptions {
+  /** Domains held in memory. */
+  readonly memoryEntries: number;
+  /** Bounds on the time a state holds. */
+  readonly holdMin: number;
+  readonly holdMax: number;
+  /** How long a client that accepts what was last known waits for better. */
+  readonly patience: number;
+}
+
+/** A discovery's result and the seconds for which it holds. */
+interface DiscoveredDane {
+  readonly state: DaneState;
+  readonly ttl: number;
+}
+
+export interface DaneCacheDeps {
+  /** What was last known, from before a restart. May throw; then nothing is. */
+  readonly recall: (domain: string) => KnownDaneKind | undefined;
+  /** Keeps it for {@link recall}. Never throws. */
+  readonly remember: (domain: string, kind: KnownDaneKind) => void;
+  /** A rejection counts as "unknown". */
+  readonly discover: (domain: string) => Promise<DiscoveredDane>;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly options: DaneCacheOptions;
+}
+
+interface Flight {
+  readonly startedAt: number;
+  readonly result: Promise<KnownDane>;
+}
+
+export class DaneCache implements DaneSource {
+  readonly #deps: DaneCacheDeps;
+  readonly #known: LRUCache<string, KnownDane>;
+  /** Single flight; see LookupEngine for why a Map of promises is safe. */
+  readonly #flights = new Map<string, Flight>();
+
+  constructor(deps: DaneCacheDeps) {
+    this.#deps = deps;
+    this.#known = new LRUCache({ max: deps.options.memoryEntries });
+  }
+
+  find(domain: string, acceptsLastKnown: boolean): KnownDane | Promise<KnownDane> {
+    const now = this.#deps.now();
+    const known = this.#known.get(domain);
+    if (known !== undefined && now < known.until) return known;
+    const flight = this.#flights.get(domain) ?? this.#start(domain, now);
+    const lastKnown = this.#lastKnown(domain, known);
+    if (!acceptsLastKnown || lastKnown === undefined) return flight.result;
+    const reason = `DANE state of ${domain} unknown: DNS does not answer`;
+    const standIn: KnownDane = { state: { kind: "unknown", reason, lastKnown }, until: 0 };
+    // Where DNS did not answer the last time either, nobody waits again.
+    if (known?.state.kind === "unknown") return standIn;
+    const patience = this.#deps.options.patience - (now - flight.startedAt);
+    return patience > 0 ? firstOf(flight.result, patience, standIn) : standIn;
+  }
+
+  /** Has all that is known looked at again when it is next asked for: the clock was stepped. */
+  expire(): void {
+    for (const [domain, { value }] of this.#known.dump()) this.#known.set(domain, { ...value, until: 0 });
+  }
+
+  #start(domain: string, startedAt: number): Flight {
+    const result = this.#discover(domain).finally(() => this.#flights.delete(domain));
+    const flight = { startedAt, result };
+    this.#flights.set(domain, flight);
+    return flight;
+  }
+
+  async #discover(domain: string): Promise<KnownDane> {
+    const { state: found, ttl } = await this.#ask(domain);
+    const { holdMin, holdMax } = this.#deps.options;
+    const until = this.#deps.now() + Math.min(Math.max(ttl * 1000, holdMin), holdMax);
+    const lastKnown = this.#lastKnown(domain, this.#known.get(domain));
+    if (found.kind !== "unknown" && found.kind !== lastKnown) this.#deps.remember(domain, found.kind);
+    const known = { state: withLastKnown(found, lastKnown), until };
+    this.#known.set(domain, known);
+    return known;
+  }
+
+  /** That a discovery was cut short, or that we are at fault, is no answer about the domain. */
+  async #ask(domain: string): Promise<DiscoveredDane> {
+    try {
+      return await this.#deps.discover(domain);
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      return { state: { kind: "unknown", reason: `DANE state of ${domain} unknown: ${detail}` }, ttl: 0 };
+    }
+  }
+
+  #lastKnown(domain: string, known: KnownDane | undefined): KnownDaneKind | undefined {
+    if (known !== undefined) return lastKnownOf(known.state);
+    try {
+      return this.#deps.recall(domain);
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function lastKnownOf(state: DaneState): KnownDaneKind | undefined {
+  return state.kind === "unknown" ? state.lastKnown : state.kind;
+}
+
+/** What a failed discovery itself says of the MX set is newer than what was known before. */
+function withLastKnown(state: DaneState, lastKnown: KnownDaneKind | undefined): DaneState {
+  if (state.kind !== "unknown" || state.lastKnown !== undefined || lastKnown === undefined) return state;
+  return { ...state, lastKnown };
+}
+
+async function firstOf<T>(work: Promise<T>, milliseconds: number, standIn: T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<T>((resolve) => {
+    timer = setTimeout(() => resolve(standIn), milliseconds);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

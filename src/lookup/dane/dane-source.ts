@@ -1,0 +1,35 @@
+import type { DaneFinding } from "../../net/dane/finding.ts";
+import type { DaneState } from "../../policy/verdict.ts";
+
+/** The DANE state of a domain, and the time (milliseconds) until which it holds. */
+export interface KnownDane {
+  readonly state: DaneState;
+  readonly until: number;
+}
+
+export interface DaneSource {
+  /**
+   * Answers at once when memory holds the state, else as a promise. Never throws, never rejects.
+   *
+   * @param acceptsLastKnown the caller can use what was last known while DNS does not answer, and rather does so than wait
+   */
+  find(domain: string, acceptsLastKnown: boolean): KnownDane | Promise<KnownDane>;
+}
+
+/** Where the answer does not depend on DANE. */
+export const DANE_NOT_ASKED: KnownDane = { state: { kind: "none" }, until: Infinity };
+
+/** DANE discovery switched off: nothing is asked, and no domain has DANE. */
+export const NO_DANE: DaneSource = { find: () => DANE_NOT_ASKED };
+
+/**
+ * What the facts of a domain mean for the verdict. In an insecure MX set a failure is what whoever forged the set may have
+ * wanted: there it must not lift a policy either.
+ */
+export function daneState({ summary, mx }: DaneFinding): DaneState {
+  const isInsecure = !mx.secure && (mx.kind === "mx" || mx.kind === "implicit");
+  if (summary.state === "unknown") {
+    return { kind: "unknown", reason: summary.reason, ...(isInsecure && { lastKnown: "insecure-mx" }) };
+  }
+  return { kind: summary.state === "some" && isInsecure ? "insecure-mx" : summary.state };
+}

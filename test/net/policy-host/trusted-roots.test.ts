@@ -1,0 +1,45 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { readRootsFile, systemRoots } from "../../../src/net/policy-host/trusted-roots.ts";
+import { createCa } from "../../helpers/certificates.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "stsmapd-roots-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function file(content: string): string {
+  const path = join(folder, "roots.pem");
+  writeFileSync(path, content);
+  return path;
+}
+
+describe("a file of roots", () => {
+  it("may hold several certificates, with text between them", () => {
+    const [one, two] = [createCa("One").pem, createCa("Two").pem];
+    expect(readRootsFile(file(`# One\n${one}\nIssuer: Two\n${two}`))).toEqual([one.trim(), two.trim()]);
+  });
+
+  it.each<[string, string, string]>([
+    ["no-certificate", "no PEM certificate in", ""],
+    ["no-certificate", "no PEM certificate in", createCa().issue({ names: ["a.example"] }).key],
+    ["no-certificate", "certificate 1 in", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"],
+  ])("is refused as %s: %s", (code, message, content) => {
+    const read = (): unknown => readRootsFile(file(content));
+    expect(read).toThrow(expect.objectContaining({ name: "TrustedRootsError", code }));
+    expect(read).toThrow(message);
+  });
+
+  it("must be readable", () => {
+    const path = join(folder, "missing.pem");
+    const read = (): unknown => readRootsFile(path);
+    expect(read).toThrow(expect.objectContaining({ name: "TrustedRootsError", code: "unreadable" }));
+    expect(read).toThrow(/missing\.pem.*ENOENT/);
+  });
+});
+
+it("the system or Node has roots, each once", () => {
+  const roots = systemRoots();
+  expect(roots.length).toBeGreaterThan(10);
+  expect(new Set(roots).size).toBe(roots.length);
+});

@@ -7,7 +7,7 @@ import type { FetchError, FetchFailureReason } from "../net/policy-host/policy-f
 /** Seconds. */
 const FETCH_BOUNDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
-export interface LastFetch {
+interface LastFetch {
   /** Milliseconds since 1970. */
   readonly at: number;
   readonly result: "fetched" | FetchFailureReason;
@@ -44,7 +44,7 @@ export function lookupEvents(log: Logger, metrics: Metrics, now: () => number): 
     "Reads and writes of the cache file that failed; the answers went on from memory.",
     ["operation", "code"],
   );
-  const faults = metrics.counter("stsmapd_internal_errors_total", "Faults of stsmapd's own.", ["part"]);
+  const faults = metrics.count("stsmapd_internal_errors_total", "Lookups that failed by a fault of stsmapd's own.");
   let lastFetch: LastFetch | undefined;
 
   const noteFetch = (durationMs: number, result: LastFetch["result"]) => {
@@ -74,7 +74,7 @@ export function lookupEvents(log: Logger, metrics: Metrics, now: () => number): 
       log.error({ domain, operation, code: error.code, err: error }, "store failed; answering from memory");
     },
     failed(domain, error) {
-      faults.add({ part: "lookup" });
+      faults.count++;
       log.error({ domain, err: error }, "internal error");
     },
   };

@@ -11,7 +11,7 @@ const FAILING_FROM = 5;
 const NO_FAULT: ReadonlySet<DnsErrorCode> = new Set(["aborted", "bad-name", "cname-loop"]);
 
 /** How the name servers did lately. Times are milliseconds since 1970. */
-export interface ResolverHealth {
+interface ResolverHealth {
   /** Whether the last few questions were not all in vain; true before the first. */
   readonly answering: boolean;
   readonly lastAnswerAt: number | undefined;

@@ -14,6 +14,7 @@ import { RawClient, SocketmapClient } from "../helpers/postfix-client.ts";
 import { Daemon, type Finished, Home, stsmapd } from "../helpers/stsmapd.ts";
 import { secure, startWorld, type World } from "../helpers/world.ts";
 import { entry, pin } from "../store/entries.ts";
+import { unprivileged } from "../helpers/unprivileged.ts";
 
 // Each command is a process of its own, and a small machine takes its time to start so many.
 vi.setConfig({ testTimeout: 60_000 });
@@ -252,16 +253,10 @@ describe("a cache that cannot be reached", () => {
     await using world = await startWorld();
     using place = new Place(world);
     await using _ = await place.daemon();
-    const isRoot = process.geteuid?.() === 0;
-    // Root may do anything, so it steps back; another user is locked out of its own socket.
-    if (isRoot) for (const path of [place.home.path, place.config]) chmodSync(path, 0o755);
-    else chmodSync(place.socket, 0);
-    const nobody = isRoot ? { uid: 65_534, gid: 65_534 } : {};
-    const args = [MAIN, "cache", "list"];
+    chmodSync(place.socket, 0);
+    const command = unprivileged([MAIN, "cache", "list"]);
     const env = place.home.environment();
-    const failed = await promisify(execFile)(process.execPath, args, { env, ...nobody }).catch(
-      (error) => error,
-    );
+    const failed = await promisify(execFile)(...command, { env }).catch((error) => error);
     expect(failed).toMatchObject({ code: 77, stdout: "" });
     expect(failed.stderr).toMatch(/^stsmapd: permission denied on .*admin\.sock: run this as root, or .*\n$/);
   });

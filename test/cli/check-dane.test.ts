@@ -186,3 +186,39 @@ it("says that it did not look where the AD bit is not trusted", async () => {
   );
   expect(stdout).toContain("postfix, QUERY: OK secure match=a.signed.example ");
 });
+
+it.each<[state: string, setting: string, said: string]>([
+  ["validating", "dane: { self_test_name: signed.example }", "the resolver validates"],
+  [
+    "not-validating",
+    "dane: { self_test_name: plain.example }",
+    "the resolver does NOT validate: a daemon that uses it looks for no DANE",
+  ],
+  [
+    "unknown",
+    "dane: { self_test_name: broken.example }",
+    "whether the resolver validates is unknown: SOA of broken",
+  ],
+  [
+    "ad-not-trusted",
+    "dane: { enabled: false }",
+    "not tested: the resolver's AD bit is not trusted (dns.trust_ad)",
+  ],
+])("says what the self-test of the resolver showed: %s", async (state, setting, said) => {
+  for (const name of ["signed.example", "plain.example"]) world.dns.zone.soa(name);
+  world.dns.zone.secure("signed.example");
+  world.dns.behave("broken.example", "servfail");
+  const file = home.write(`${state}.yaml`, `${home.network(world)}${setting}\n`);
+  const { stdout } = await stsmapd(["check", "-c", file, "any.example"], home.environment());
+  expect(stdout).toContain(`\nDNSSEC    ${said}`);
+  const { stdout: printed } = await stsmapd(
+    ["check", "--json", "-c", file, "any.example"],
+    home.environment(),
+  );
+  expect(JSON.parse(printed)).toMatchObject({ validation: { state } });
+});
+
+it("does not ask the resolver for anything where the next hop is no domain", async () => {
+  const { stdout } = await check("--json", "[192.0.2.1]");
+  expect(JSON.parse(stdout)).toMatchObject({ validation: null });
+});

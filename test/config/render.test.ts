@@ -104,5 +104,6 @@ const files = some({
     renew_from: fc.double({ min: 0, max: 0.79, noNaN: true }),
     renew_margin: words("0s", "1d"),
   }),
+  metrics: some({ listen: words("127.0.0.1:9461", "[::1]:0", "localhost:1") }),
   log: some({ level: words("trace", "error"), format: words("auto", "json", "pretty") }),
 });

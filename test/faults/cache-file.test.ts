@@ -20,13 +20,12 @@ import { SocketmapClient } from "../helpers/postfix-client.ts";
 import { Daemon, Home } from "../helpers/stsmapd.ts";
 import { secure, startWorld, type World } from "../helpers/world.ts";
 import { entry, pin } from "../store/entries.ts";
+import { unprivileged } from "../helpers/unprivileged.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 const D = "d.example";
 const SET_ASIDE = "the cache file was damaged: set aside, what could be read was carried over";
 const isRoot = process.geteuid?.() === 0;
-/** nobody: someone who owns nothing here. */
-const OTHER = 65_534;
 
 function configuration(home: Home, path: string, network = ""): string {
   return home.write(
@@ -42,22 +41,21 @@ async function ask(daemon: Daemon, domain: string): Promise<string> {
   return status === "OK" ? text : status;
 }
 
-describe("a file that cannot be used is one line and status 73 or 78", () => {
-  /** Runs the daemon as somebody who may not do everything. */
-  function serve(home: Home, path: string) {
-    chmodSync(home.path, 0o755);
-    const file = configuration(home, path);
-    const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, "serve", "-c", file], {
-      encoding: "utf8",
-      env: home.environment(),
-      timeout: 15_000,
-      ...(isRoot && { uid: OTHER, gid: OTHER }),
-    });
-    expect(stdout).toBe("");
-    expect(stderr).toMatch(/^stsmapd: [^\n]+: [^\n]+\n$/);
-    return { status, stderr };
-  }
+/** Runs the daemon as somebody who may not do everything. */
+function serve(home: Home, path: string) {
+  chmodSync(home.path, 0o755);
+  const file = configuration(home, path);
+  const { status, stdout, stderr } = spawnSync(...unprivileged([MAIN, "serve", "-c", file]), {
+    encoding: "utf8",
+    env: home.environment(),
+    timeout: 15_000,
+  });
+  expect(stdout).toBe("");
+  expect(stderr).toMatch(/^stsmapd: [^\n]+: [^\n]+\n$/);
+  return { status, stderr };
+}
 
+describe("a file that cannot be used is one line and status 73 or 78", () => {
   it("a folder that is not there and cannot be made: 73", () => {
     using home = new Home();
     mkdirSync(join(home.path, "state"), { mode: 0o555 });

@@ -5,23 +5,20 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openStore } from "../../src/store/open-store.ts";
 import type { StoreErrorCode } from "../../src/store/store.ts";
 import { entry, T0, temporaryFolder } from "./entries.ts";
+import { unprivileged } from "../helpers/unprivileged.ts";
 
 const isRoot = process.geteuid?.() === 0;
-/** nobody: someone who owns nothing here. */
-const OTHER = 65_534;
 const MODULE = new URL("../../src/store/open-store.ts", import.meta.url).href;
 
-/** Runs an ES module in a process of its own, as `uid`. */
-function run(script: string, uid?: number) {
-  const args = ["--input-type=module", "-e", script];
-  return spawnSync(process.execPath, args, {
+/** Runs an ES module in a process of its own, which may do no more than the owner of its files. */
+function run(script: string) {
+  return spawnSync(...unprivileged(["--input-type=module", "-e", script]), {
     encoding: "utf8",
     timeout: 15_000,
-    ...(uid !== undefined && { uid }),
   });
 }
 
-/** The error of opening `path`; in the eyes of another user where this one may do everything. */
+/** The error of opening `path`; in the eyes of somebody who may not do everything. */
 function refusal(path: string): unknown {
   const script = `
     import { openStore } from ${JSON.stringify(MODULE)};
@@ -31,7 +28,7 @@ function refusal(path: string): unknown {
     } catch ({ name, code, message }) {
       console.log(JSON.stringify({ name, code, message }));
     }`;
-  const { stdout, stderr } = run(script, isRoot ? OTHER : undefined);
+  const { stdout, stderr } = run(script);
   if (stdout === "") throw new Error(stderr);
   return JSON.parse(stdout);
 }

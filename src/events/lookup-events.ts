@@ -44,7 +44,10 @@ export function lookupEvents(log: Logger, metrics: Metrics, now: () => number): 
     "Reads and writes of the cache file that failed; the answers went on from memory.",
     ["operation", "code"],
   );
-  const faults = metrics.count("stsmapd_internal_errors_total", "Lookups that failed by a fault of stsmapd's own.");
+  const faults = metrics.count(
+    "stsmapd_internal_errors_total",
+    "Lookups that failed by a fault of stsmapd's own.",
+  );
   let lastFetch: LastFetch | undefined;
 
   const noteFetch = (durationMs: number, result: LastFetch["result"]) => {

@@ -55,13 +55,14 @@ export class PostfixInstance {
     this.#settings = { ...commonSettings(folder), ...settings };
   }
 
-  /** Starts the instance; `services` are further lines of master.cf. */
+  /** Starts the instance, again too; `services` are further lines of master.cf. */
   async start(services = ""): Promise<void> {
     await mkdir(this.configFolder, { recursive: true });
     // Postfix makes the rest, with the right owners.
-    await mkdir(`${this.folder}/queue`);
+    await mkdir(`${this.folder}/queue`, { recursive: true });
     await this.configure("");
     await writeFile(`${this.configFolder}/master.cf`, commonServices + services);
+    const mark = (await this.logLines()).length;
     this.#master = await Daemon.start(
       "chroot",
       [this.#root, "postfix", "start-fg"],
@@ -69,7 +70,7 @@ export class PostfixInstance {
       { env: this.#env },
     );
     await this.#master.ready(async () =>
-      (await this.logLines()).some((line) => line.includes("daemon started")),
+      (await this.logLines(mark)).some((line) => line.includes("daemon started")),
     );
   }
 

@@ -107,7 +107,7 @@ async function acquire(
 
   const lookups = lookupEvents(log, metrics, now);
   const events = reporter === undefined ? lookups : withTlsrpt(lookups, reporter);
-  const dane = createDaneCache(config, network, validation, store, now, daneEvents(metrics));
+  const dane = createDaneCache(config, network, validation, store, now, daneEvents(log, metrics));
   const engine = createEngine(config, { ...network, store, dane, events, now });
   releases.push(() => engine.stop());
 

@@ -214,8 +214,8 @@ describe("/readyz", () => {
     await daemon.logged("the resolver does not validate DNSSEC; DANE is not looked for");
     const expected = {
       ready: true,
-      state: "ok",
-      problems: [],
+      state: "degraded",
+      problems: ["resolver-not-validating"],
       version: expect.stringMatching(/^\d+\.\d+\.\d+/),
       store: { writable: true, last_error: null },
       disk: { free_bytes: expect.any(Number) },
@@ -250,8 +250,7 @@ describe("/readyz", () => {
   it("is degraded, but 200, while DNS does not answer", async () => {
     using home = new Home();
     await using world = await startWorld();
-    await using daemon = await start(home, world);
-    await daemon.logged("the resolver does not validate DNSSEC; DANE is not looked for");
+    await using daemon = await start(home, world, "dane: { enabled: false }\n");
     world.dns.behave("*", "servfail");
     for (let n = 0; n < 5; n++) await ask(daemon, `n${n}.example`);
     const problem = { status: 200, state: "degraded", problems: ["resolver-not-answering"] };
@@ -290,7 +289,8 @@ describe("/readyz", () => {
     world.dns.behave("broken.example", "servfail");
     await using daemon = await start(home, world, `${more}\n`);
     await daemon.logged(message);
-    expect(await ready(daemon)).toMatchObject({ status: 200, validating: state });
+    const problems = state === "not-validating" ? ["resolver-not-validating"] : [];
+    expect(await ready(daemon)).toMatchObject({ status: 200, ready: true, validating: state, problems });
     const metrics = await scrape(daemon);
     for (const each of ["validating", "not-validating", "unknown", "ad-not-trusted"])
       expect(metrics.get(`stsmapd_validation{state="${each}"}`)).toBe(Number(each === state));
@@ -303,7 +303,11 @@ describe("/readyz", () => {
     mkdirSync(disk);
     execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", disk]);
     try {
-      await using daemon = await start(home, world, `store: { path: ${disk}/cache.sqlite }\n`);
+      await using daemon = await start(
+        home,
+        world,
+        `store: { path: ${disk}/cache.sqlite }\ndane: { enabled: false }\n`,
+      );
       fill(join(disk, "ballast"));
       world.publish(D);
       expect(await ask(daemon, D)).toBe("OK");
@@ -382,7 +386,7 @@ describe("the TCP port", () => {
 it("prints its state to the log on SIGUSR1", async () => {
   using home = new Home();
   await using world = await startWorld();
-  await using daemon = await start(home, world);
+  await using daemon = await start(home, world, "dane: { enabled: false }\n");
   await ask(daemon, "nothing.example");
   daemon.signal("SIGUSR1");
   expect(await daemon.logged("state")).toMatchObject({

@@ -1,4 +1,8 @@
 /** Overrides and SIGHUP, in a real process. */
+import { execFileSync } from "node:child_process";
+import { renameSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { SocketmapClient } from "./helpers/postfix-client.ts";
 import { checkSocketmapReply } from "./helpers/postfix-grammar.ts";
@@ -85,6 +89,10 @@ describe("an override", () => {
     world.publish("other.example");
     await using running = await Running.start(world, `overrides: [{ domain: ${D}, ${action} }]\n`);
     expect(await running.ask(D)).toBe(reply);
+    await running.ask(D);
+    expect(running.log.filter(({ msg }) => msg === "answered by an override")).toMatchObject([
+      { level: "info", domain: D, override: D, action: action.match(/action: (\w+)/)?.[1] },
+    ]);
     expect(await running.ask("other.example"), "nobody else").toBe(`OK ${secure("other.example")}`);
   });
 
@@ -132,6 +140,24 @@ describe("an override", () => {
 });
 
 describe("SIGHUP", () => {
+  it("during the start is obeyed once the daemon runs", async () => {
+    await using world = await startWorld();
+    using home = new Home();
+    const text = `${home.network(world)}dane: { enabled: false }\n${LISTEN}`;
+    const file = join(home.path, "stsmapd.yaml");
+    execFileSync("mkfifo", [file]);
+    await using daemon = await Daemon.spawn(["-c", file], home.environment());
+    // Opens when the daemon has begun to read; from then on it waits for the text.
+    const fifo = await open(file, "w");
+    renameSync(home.write("next.yaml", `${text}overrides: [{ domain: ${D}, action: defer }]\n`), file);
+    daemon.signal("SIGHUP");
+    await fifo.writeFile(text);
+    await fifo.close();
+    expect(await daemon.logged(READ_AGAIN)).toMatchObject({ need_restart: [] });
+    using client = await SocketmapClient.connect(daemon.addresses[0]!);
+    expect(await client.query("postfix", D)).toMatchObject({ status: "TEMP" });
+  });
+
   it("brings overrides into force and takes them back, on a connection that stays", async () => {
     await using world = await startWorld();
     world.publish(D);

@@ -1,5 +1,6 @@
 /** The readable form of a CacheReport: state, why, since when, until when, what happens next. */
 import type { AnswerReason, CacheAnswer, CacheReport, NextAction } from "../lookup/cache/cache-admin.ts";
+import type { KnownDaneKind } from "../policy/verdict.ts";
 import { idText } from "./id-text.ts";
 import { dueFrom, moment, momentFrom, span } from "./times.ts";
 
@@ -21,6 +22,7 @@ export function renderCacheReport(report: CacheReport): string {
         ({ id, first_seen, outcome }) => `${momentFrom(first_seen, at)}: id ${idText(id)}: ${outcome}`,
       ),
     ),
+    ...labelled("dane", daneLines(report)),
     ...labelled("override", overrideLines(report)),
     "",
     ...answerLines(answers),
@@ -107,6 +109,23 @@ function memoryLines({ in_memory }: CacheReport): string[] {
   return [
     in_memory ? "held: the answer takes microseconds" : "not held: read from the file when it is asked for",
   ];
+}
+
+const DANE: Record<KnownDaneKind, string> = {
+  none: "no MX host has TLSA records that count",
+  some: "some MX hosts have TLSA records",
+  all: "every MX host has TLSA records",
+  "insecure-mx": "MX hosts have TLSA records, but the MX set itself is not secure",
+};
+
+function daneLines({ at, dane: { last_known, held } }: CacheReport): string[] {
+  const last = last_known === null ? [] : [`last known: ${DANE[last_known]} (${last_known})`];
+  if (held === null) return last;
+  const isDue = Date.parse(held.until) <= Date.parse(at);
+  const when = isDue ? "due now" : dueFrom(held.until, at);
+  const again = `looked up again, when an answer depends on it: ${when}`;
+  if (held.state === "unknown") return [`unknown: ${held.reason}`, ...last, again];
+  return [`${DANE[held.state]} (${held.state})`, again];
 }
 
 function overrideLines({ override }: CacheReport): string[] {

@@ -10,13 +10,15 @@ import type {
 import { policyPresence } from "../lookup/examination.ts";
 import type { RecordDiscovery } from "../lookup/discovery.ts";
 import { daneToJson } from "./dane-json.ts";
+import type { Override } from "../policy/override.ts";
 import type { FetchTrace } from "../net/policy-host/policy-fetcher.ts";
 
 export function examinationToJson(examination: Examination): object {
-  const { key, domain, record, fetch, mx, dane, validation, tlsrpt, answers } = examination;
+  const { key, domain, override, record, fetch, mx, dane, validation, tlsrpt, answers } = examination;
   return {
     next_hop: Buffer.from(key, "latin1").toString("utf8"),
     domain: domain ?? null,
+    override: override === undefined ? null : overrideToJson(override),
     result: policyPresence(examination),
     record: record === undefined ? null : recordToJson(record),
     fetch: fetch === undefined ? null : fetchToJson(fetch),
@@ -25,6 +27,15 @@ export function examinationToJson(examination: Examination): object {
     validation: validation === undefined ? null : validationToJson(validation),
     tlsrpt: tlsrpt === undefined ? null : tlsrptToJson(tlsrpt),
     maps: Object.fromEntries(answers.map((answer) => [answer.map, answerToJson(answer)])),
+  };
+}
+
+function overrideToJson({ domain, action, until, comment }: Override): object {
+  return {
+    domain,
+    action: action.kind,
+    until: until === undefined ? null : new Date(until).toISOString(),
+    comment: comment ?? null,
   };
 }
 
@@ -92,6 +103,7 @@ function answerToJson({ verdict, reply }: MapAnswer): object {
     status: reply.status,
     ...(reply.status === "OK" && { text: reply.text }),
     ...(reply.status === "TEMP" && { reason: reply.reason }),
-    ...(verdict.kind === "not-found" && { because: verdict.because }),
+    ...(verdict === undefined && { because: "override" }),
+    ...(verdict?.kind === "not-found" && { because: verdict.because }),
   };
 }

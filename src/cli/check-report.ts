@@ -8,10 +8,13 @@ import type {
   MxHost,
 } from "../lookup/examination.ts";
 import type { FetchTrace } from "../net/policy-host/policy-fetcher.ts";
+import type { MapProfile } from "../policy/map-profile.ts";
+import type { Override } from "../policy/override.ts";
 import { recordName } from "../policy/record.ts";
 import type { Reply } from "../policy/reply.ts";
-import type { NotFoundReason, Verdict } from "../policy/verdict.ts";
+import type { NotFoundReason } from "../policy/verdict.ts";
 import { daneLines, validationText } from "./dane-report.ts";
+import { moment } from "./times.ts";
 import { tlsrptLines } from "./tlsrpt-report.ts";
 
 const LABEL_WIDTH = 10;
@@ -22,6 +25,7 @@ const CACHE_NOTE =
 export function renderExamination({
   key,
   domain,
+  override,
   record,
   fetch,
   mx,
@@ -38,6 +42,7 @@ export function renderExamination({
     );
   } else {
     lines.push(field("domain", domain));
+    if (override !== undefined) lines.push(...labelled("override", overrideLines(override)));
     if (record !== undefined) lines.push(...recordLines(domain, record));
     if (fetch !== undefined) lines.push(...fetchLines(fetch));
     if (mx !== undefined) lines.push(...mxLines(mx));
@@ -45,9 +50,15 @@ export function renderExamination({
     if (dane !== undefined) lines.push(...labelled("DANE", daneLines(dane)));
     if (tlsrpt !== undefined) lines.push(...labelled("TLSRPT", tlsrptLines(domain, tlsrpt)));
   }
-  lines.push("", ...answerLines(answers));
-  if (domain !== undefined && fetch?.kind !== "fetched") lines.push("", CACHE_NOTE);
+  lines.push("", ...answerLines(answers, override));
+  if (domain !== undefined && override === undefined && fetch?.kind !== "fetched") lines.push("", CACHE_NOTE);
   return `${lines.join("\n")}\n`;
+}
+
+function overrideLines({ domain, action, until, comment }: Override): string[] {
+  const end = until === undefined ? "without end" : `until ${moment(new Date(until).toISOString())}`;
+  const what = `${action.kind}, for ${domain}, ${end}; it goes before all that was found`;
+  return comment === undefined ? [what] : [what, comment];
 }
 
 function recordLines(domain: string, record: RecordDiscovery): string[] {
@@ -124,10 +135,10 @@ function mxHostText({ host, preference, allowed }: MxHost): string {
 }
 
 /** Maps that answer the same stand together. */
-function answerLines(answers: readonly MapAnswer[]): string[] {
+function answerLines(answers: readonly MapAnswer[], override: Override | undefined): string[] {
   const groups = Map.groupBy(
     answers,
-    ({ verdict, reply }) => `${replyText(reply)}\n    ${consequence(verdict)}`,
+    (answer) => `${printable(replyText(answer.reply))}\n    ${consequence(answer, override)}`,
   );
   return Array.from(groups, ([text, group]) => {
     const maps = group.map(({ map }) => map).join(", ");
@@ -156,17 +167,33 @@ const NOT_FOUND_BECAUSE: Record<NotFoundReason, string> = {
     "whether the domain has DANE could not be found out; at level may nothing would be checked: see docs/dane.md",
 };
 
+const DEFERS = "Postfix defers the mail and tries again.";
+
+/** What Postfix does with a secure reply. */
+const ENFORCES: Record<MapProfile["attributes"], string> = {
+  "3.4":
+    "Postfix delivers only to MX hosts with a trusted certificate for one of these names, and defers otherwise.",
+  "3.10":
+    "Postfix skips MX hosts that no pattern allows (from 3.10.5 on), delivers to the others only with a trusted certificate for the host's own name, and defers otherwise.",
+};
+
 /** What Postfix will do with the answer. */
-function consequence(verdict: Verdict): string {
+function consequence({ profile, verdict, reply }: MapAnswer, override: Override | undefined): string {
+  if (reply.status === "TEMP") return DEFERS;
+  if (verdict === undefined) {
+    if (override?.action.kind === "enforce") return ENFORCES[profile.attributes];
+    if (reply.status === "OK") return "Postfix does what this says: the override has it so.";
+    return "Postfix uses its own smtp_tls_security_level: the override has it so.";
+  }
   switch (verdict.kind) {
     case "secure":
-      return "Postfix delivers only to MX hosts with a trusted certificate for one of these names, and defers otherwise.";
+      return ENFORCES[profile.attributes];
     case "dane":
       return `Postfix uses its security level ${verdict.level}.`;
     case "not-found":
       return `Postfix uses its own smtp_tls_security_level: ${NOT_FOUND_BECAUSE[verdict.because]}.`;
     case "defer":
-      return "Postfix defers the mail and tries again.";
+      return DEFERS;
   }
 }
 
@@ -175,7 +202,12 @@ function labelled(label: string, texts: readonly string[]): string[] {
 }
 
 function field(label: string, text: string): string {
-  return `${label.padEnd(LABEL_WIDTH)}${text}`;
+  return `${label.padEnd(LABEL_WIDTH)}${printable(text)}`;
+}
+
+/** A name in DNS may hold any octet, so that it could command the terminal or forge a line: `\x1b` for ESC. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
 
 function seconds(count: number): string {

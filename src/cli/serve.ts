@@ -16,8 +16,13 @@ const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
 /** Runs until a stop signal; a second one ends the process at once. Throws what {@link startDaemon} throws. */
 export async function serve(options: { readonly config?: string }): Promise<number> {
   let running: Daemon | undefined;
-  // From the start: Node itself would open its debugger's port.
+  let reloadAsked = false;
+  // From the start: Node itself would open its debugger's port, or end.
   process.on("SIGUSR1", () => void (running && printState(running, log)));
+  process.on("SIGHUP", () => {
+    if (running === undefined) reloadAsked = true;
+    else reload(running, options, log);
+  });
   const config = loadConfig({ path: options.config, env: process.env });
   const metrics = new Metrics();
   const lost = metrics.count("stsmapd_log_lines_lost_total", "Lines of the log that could not be written.");
@@ -27,10 +32,9 @@ export async function serve(options: { readonly config?: string }): Promise<numb
   const daemon = await startDaemon(config, log, process.env, metrics);
   running = daemon;
   try {
-    // Before it says that it is ready: who waits for that may send the signal at once.
-    process.on("SIGHUP", () => reload(daemon, options, log));
     const { addresses: listen, admin, metrics: page } = daemon;
     log.info({ version: VERSION, listen, store: config.store.path, admin, metrics: page }, "ready");
+    if (reloadAsked) reload(daemon, options, log);
     log.info({ signal: await stopAsked }, "stopping");
   } finally {
     await daemon.stop();

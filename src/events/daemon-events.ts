@@ -34,6 +34,13 @@ export function logExpiredOverride(log: Logger): (override: Override) => void {
   };
 }
 
+export function logAppliedOverride(log: Logger): (override: Override, domain: string) => void {
+  return ({ domain: name, action, until, comment }, domain) => {
+    const end = until === undefined ? {} : { until: new Date(until).toISOString() };
+    log.info({ domain, override: name, action: action.kind, ...end, comment }, "answered by an override");
+  };
+}
+
 export function logValidation(log: Logger, name: string): (validation: Validation) => void {
   return (validation) => {
     switch (validation.state) {

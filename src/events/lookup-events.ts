@@ -93,9 +93,10 @@ function failureLabels({ failureClass, reason }: FetchError): { class: string; r
   return { class: failureClass, reason: reason.replace(/^(status-\d)\d\d$/, "$1xx") };
 }
 
-/** What an administrator may have to act on is a warning; that nothing changed interests nobody. */
-function levelOf({ outcome, trigger }: Resolution): "warn" | "info" | "debug" {
+/** What an administrator may have to act on is a warning; that nothing changed interests nobody, a lost record does. */
+function levelOf({ outcome, trigger, pin }: Resolution): "warn" | "info" | "debug" {
   if (outcome.kind === "dns-failure" || outcome.kind === "fetch-failure") return "warn";
+  if (outcome.kind === "no-record" && pin !== undefined) return "info";
   return trigger === "recheck" && outcome.kind !== "fetched" ? "debug" : "info";
 }
 

@@ -1,8 +1,11 @@
-/** What DNS answers, and what DANE discovery finds. Not logged: the resolution that asked logs what it came to. */
+/** What DNS answers, which is counted only, and what DANE discovery finds, which is logged too. */
+import { LRUCache } from "lru-cache";
+
+import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { DnsError } from "../net/dns/resolver.ts";
 import type { DnsErrorCode, Resolver } from "../net/dns/resolver.ts";
-import type { DaneState } from "../policy/verdict.ts";
+import type { DaneState, KnownDaneKind } from "../policy/verdict.ts";
 
 /** Failures without any answer between them, from which on the resolver itself is taken to be at fault. */
 const FAILING_FROM = 5;
@@ -64,12 +67,35 @@ export function watchDns(metrics: Metrics, now: () => number): DnsWatch {
   };
 }
 
-/** Called with each state that a discovery came to. */
-export function daneEvents(metrics: Metrics): (state: DaneState) => void {
+/** Domains whose state is remembered here, so that a line is an info line only when it says something new. */
+const SEEN_DOMAINS = 20_000;
+
+/** Called with what each discovery came to, and with what was last known of the domain before it. */
+export type DaneEvents = (domain: string, found: FoundDane, before: KnownDaneKind | undefined) => void;
+
+export interface FoundDane {
+  readonly state: DaneState;
+  /** DNS was not asked, for DANE is switched off or the resolver not trusted. */
+  readonly isUnasked: boolean;
+}
+
+/** Counts each discovery. A state that is another than the one before is logged at info, one that stays at debug. */
+export function daneEvents(log: Logger, metrics: Metrics): DaneEvents {
   const discoveries = metrics.counter(
     "stsmapd_dane_discoveries_total",
     "DANE states of domains that were found out; one that is remembered is not counted again.",
     ["state"],
   );
-  return ({ kind }) => discoveries.add({ state: kind });
+  // What was last known is never "unknown", so it cannot tell that a failure begins, lasts or ends.
+  const seen = new LRUCache<string, DaneState["kind"]>({ max: SEEN_DOMAINS });
+  return (domain, { state, isUnasked }, before) => {
+    discoveries.add({ state: state.kind });
+    const previous = seen.get(domain) ?? before;
+    seen.set(domain, state.kind);
+    const reason = state.kind === "unknown" ? { reason: state.reason, last_known: before } : {};
+    // A domain of which nothing was known is taken to have none: most have none, and that explains no answer.
+    const level = state.kind === (previous ?? "none") ? "debug" : "info";
+    const message = isUnasked ? "DANE is not looked for" : "DANE state found out";
+    log[level]({ domain, state: state.kind, ...reason, previous }, message);
+  };
 }

@@ -15,17 +15,17 @@ export interface PreparedReply {
 
 export class DomainState {
   readonly entry: Entry;
-  /** Why DNS could not be asked, where it could not. */
-  readonly dnsFailure: string | undefined;
+  /** Why it is not known whether there is a policy: DNS could not be asked, or we had too much to do. */
+  readonly unknownBecause: string | undefined;
   /** When something is next to be done for the domain, in milliseconds. */
   readonly actionAt: number;
   readonly prepared = new Map<MapProfile, PreparedReply>();
   /** When the store was last told that the domain is in use, in milliseconds. */
   touchedAt: number;
 
-  constructor(entry: Entry, dnsFailure?: string) {
+  constructor(entry: Entry, unknownBecause?: string) {
     this.entry = entry;
-    this.dnsFailure = dnsFailure;
+    this.unknownBecause = unknownBecause;
     this.actionAt = nextActionAt(entry);
     this.touchedAt = entry.usedAt;
   }
@@ -34,7 +34,8 @@ export class DomainState {
   finding(now: number): PolicyFinding {
     const pin = livePin(this.entry, now);
     if (pin !== undefined) return { kind: "policy", policy: { domain: this.entry.domain, ...pin } };
-    return this.dnsFailure === undefined ? { kind: "absent" } : { kind: "unknown", reason: this.dnsFailure };
+    if (this.unknownBecause === undefined) return { kind: "absent" };
+    return { kind: "unknown", reason: this.unknownBecause };
   }
 
   /**

@@ -9,6 +9,8 @@ import { tlsrptDatagram } from "../net/tlsrpt/datagram.ts";
 import type { PolicyFailure, TlsrptDatagram } from "../net/tlsrpt/datagram.ts";
 import { policyDomain } from "../policy/domain.ts";
 import type { MapProfile } from "../policy/map-profile.ts";
+import { overrideReply } from "../policy/override.ts";
+import type { Override } from "../policy/override.ts";
 import { mxPatternMatches } from "../policy/policy.ts";
 import type { Policy } from "../policy/policy.ts";
 import { postfixReply } from "../policy/postfix-reply.ts";
@@ -18,7 +20,7 @@ import type { DaneState, PolicyFinding, Verdict } from "../policy/verdict.ts";
 import { daneState } from "./dane/dane-source.ts";
 import { discoverRecord } from "./discovery.ts";
 import type { RecordDiscovery } from "./discovery.ts";
-import type { MapProfiles } from "./maps.ts";
+import type { LookupRules, MapProfiles } from "./maps.ts";
 import { discoverTlsrptRecord } from "./tlsrpt/discovery.ts";
 import type { TlsrptDiscovery } from "./tlsrpt/discovery.ts";
 import { invalidRecord, reportableFetchFailure } from "./tlsrpt/failure.ts";
@@ -28,6 +30,8 @@ export interface Examination {
   readonly key: string;
   /** Undefined where the key is no domain; then nothing was asked. */
   readonly domain: string | undefined;
+  /** Goes before all that is found. */
+  readonly override?: Override;
   readonly record?: RecordDiscovery;
   /** Undefined where no record allowed a fetch. */
   readonly fetch?: FetchExamination;
@@ -71,11 +75,12 @@ export interface TlsrptExamination {
 export interface MapAnswer {
   readonly map: string;
   readonly profile: MapProfile;
-  readonly verdict: Verdict;
+  /** Undefined where the override answers. */
+  readonly verdict: Verdict | undefined;
   readonly reply: Reply;
 }
 
-export interface ExaminationDeps {
+export interface ExaminationDeps extends LookupRules {
   readonly resolver: Resolver;
   readonly fetcher: PolicyFetcher;
   /** Never rejects. */
@@ -84,7 +89,8 @@ export interface ExaminationDeps {
   readonly trustsAd: () => boolean;
   /** Never rejects. */
   readonly testValidation: () => Promise<Validation>;
-  readonly maps: MapProfiles;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
 }
 
 /** Whether the domain has a policy at this moment, or whether that cannot be told. */
@@ -99,6 +105,7 @@ export async function examine(
   const domain = policyDomain(key);
   if (domain === undefined)
     return { key, domain, answers: answersFor({ kind: "absent" }, { kind: "none" }, deps.maps) };
+  const override = deps.overrides.find(domain, deps.now());
   const [record, mxAnswer, dane, validation, tlsrptRecord] = await Promise.all([
     discoverRecord(domain, deps.resolver, signal),
     discoverMx(domain, deps.resolver, signal),
@@ -111,13 +118,17 @@ export async function examine(
   return {
     key,
     domain,
+    ...(override !== undefined && { override }),
     record,
     ...(fetch !== undefined && { fetch }),
     mx: judgeMx(mxAnswer, policy),
     dane,
     validation,
     tlsrpt: judgeTlsrpt(domain, tlsrptRecord, failureOf(domain, record, fetch)),
-    answers: answersFor(findingOf(domain, record, fetch), daneState(dane), deps.maps),
+    answers:
+      override === undefined
+        ? answersFor(findingOf(domain, record, fetch), daneState(dane), deps.maps)
+        : overriddenAnswers(override, domain, deps.maps),
   };
 }
 
@@ -160,6 +171,12 @@ function answersFor(finding: PolicyFinding, dane: DaneState, maps: MapProfiles):
   return Array.from(maps, ([map, profile]) => {
     const decided = verdict(finding, dane, profile);
     return { map, profile, verdict: decided, reply: postfixReply(decided, profile.attributes) };
+  });
+}
+
+function overriddenAnswers(override: Override, domain: string, maps: MapProfiles): MapAnswer[] {
+  return Array.from(maps, ([map, profile]) => {
+    return { map, profile, verdict: undefined, reply: overrideReply(override, domain, profile) };
   });
 }
 

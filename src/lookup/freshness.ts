@@ -1,5 +1,5 @@
 /** The times in a domain's life: how long an answer holds, when a policy is renewed, how long a failure is left alone. */
-import type { FetchedPolicy, FetchError } from "../net/policy-host/policy-fetcher.ts";
+import type { FetchedPolicy, FetchError, FetchFailureReason } from "../net/policy-host/policy-fetcher.ts";
 import type { Entry, FetchFailure, Pin } from "../store/store.ts";
 
 /** All times in milliseconds. */
@@ -65,16 +65,32 @@ export function newPin(
   };
 }
 
-/** The failure to remember after a fetch for `recordId` failed. RFC 8461 §3.3 asks for five minutes at least. */
+/** Of what a pin has left to live, the longest pause between two tries to renew it. */
+const PART_OF_LIFE_LEFT = 0.25;
+
+/** Failures that may well be ours: DNS, or the proxy, could not be asked. */
+const MAYBE_OURS: ReadonlySet<string> = new Set<FetchFailureReason>(["dns-error", "proxy-failed"]);
+
+/**
+ * The failure to remember after a fetch for `recordId` failed. RFC 8461 §3.3 asks for five minutes at least between fetches
+ * from a policy host; where none was reached, a shorter pause will do, so that an outage of ours costs no more than itself.
+ *
+ * @param pin the pin in force, if any: it is tried for again often enough not to lapse meanwhile
+ */
 export function nextFailure(
-  previous: FetchFailure | undefined,
+  { failure: previous, pin }: Pick<Entry, "failure" | "pin">,
   recordId: string,
   error: FetchError,
   now: number,
   options: FreshnessOptions,
 ): FetchFailure {
   const count = previous?.recordId === recordId ? previous.count + 1 : 1;
-  const pause = Math.min(options.backoffMin * 2 ** (count - 1), options.backoffMax);
+  const isOurs = MAYBE_OURS.has(error.reason);
+  const first = isOurs ? Math.min(options.dnsFailure, options.backoffMin) : options.backoffMin;
+  const longest = isOurs ? options.backoffMin : options.backoffMax;
+  const life =
+    pin === undefined ? Infinity : Math.max(options.backoffMin, (pin.expiresAt - now) * PART_OF_LIFE_LEFT);
+  const pause = Math.min(first * 2 ** (count - 1), longest, life);
   return {
     recordId,
     reason: error.reason,

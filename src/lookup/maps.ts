@@ -47,10 +47,12 @@ export class MapLookup implements LookupService {
     const domain = policyDomain(key);
     if (domain === undefined) return NOT_FOUND;
     const profile = profileOf(this.#rules.maps, map);
-    const override = this.#rules.overrides.find(domain, this.#now());
+    const override = this.#rules.overrides.apply(domain, this.#now());
     if (override === undefined) return this.#engine.lookup(domain, profile);
     // Such a policy is followed as if it were in mode testing, so that it is there when the override ends.
     if (override.action.kind === "testing") void this.#engine.lookup(domain, profile);
+    // And so that a pin is renewed for as long as an override lasts, it counts as used.
+    else this.#engine.noteUse(domain);
     return overrideReply(override, domain, profile);
   }
 }

@@ -1,15 +1,28 @@
-/** Finds the override for a domain, and notices those that have run out. */
+/** Finds the override for a domain, and notices those that are applied and those that have run out. */
 import type { Override } from "../policy/override.ts";
+
+/** Domains of which it is told that an override is applied: one for `.com` must not fill the log. */
+const APPLIED_DOMAINS = 1_000;
 
 export class Overrides {
   readonly #byDomain: ReadonlyMap<string, Override>;
   readonly #expired = new Set<Override>();
+  readonly #applied = new Map<string, Override>();
   readonly #onExpired: (override: Override) => void;
+  readonly #onApplied: (override: Override, domain: string) => void;
 
-  /** @param onExpired called once for each override that is found to have run out */
-  constructor(overrides: readonly Override[], onExpired: (override: Override) => void) {
+  /**
+   * @param onExpired called once for each override that is found to have run out
+   * @param onApplied called when a domain is first answered by an override, for the first 1,000 domains
+   */
+  constructor(
+    overrides: readonly Override[],
+    onExpired: (override: Override) => void,
+    onApplied: (override: Override, domain: string) => void = () => {},
+  ) {
     this.#byDomain = new Map(overrides.map((override) => [override.domain, override]));
     this.#onExpired = onExpired;
+    this.#onApplied = onApplied;
   }
 
   /** The override for `domain` at `now`: its own, else that of the nearest `.parent`. */
@@ -22,6 +35,20 @@ export class Overrides {
       if (found !== undefined) return found;
     }
     return undefined;
+  }
+
+  /** The same where `domain` is to be answered by it. */
+  apply(domain: string, now: number): Override | undefined {
+    const override = this.find(domain, now);
+    if (override !== undefined) this.#noteApplied(override, domain);
+    return override;
+  }
+
+  #noteApplied(override: Override, domain: string): void {
+    const last = this.#applied.get(domain);
+    if (last === override || (last === undefined && this.#applied.size >= APPLIED_DOMAINS)) return;
+    this.#applied.set(domain, override);
+    this.#onApplied(override, domain);
   }
 
   #unexpired(name: string, now: number): Override | undefined {

@@ -103,11 +103,15 @@ async function fetchPolicy(
   } catch (error) {
     if (!(error instanceof FetchError)) throw error;
     const outcome: ResolutionOutcome = { kind: "fetch-failure", recordId, error };
-    // That we were stopped, or had too much to do, is no fault of the policy host.
-    if (error.reason === "aborted" || error.reason === "overloaded") return { outcome, entry };
+    const now = deps.now();
+    // That we were stopped, had too much to do, or could not, is no fault of the policy host.
+    if (error.reason === "aborted") return { outcome, entry };
+    if (error.reason === "overloaded" || error.reason === "local-error") {
+      return { outcome, entry: putOff({ ...entry, checkAt: now + deps.freshness.dnsFailure }) };
+    }
     return {
       outcome,
-      entry: { ...entry, failure: nextFailure(entry.failure, recordId, error, deps.now(), deps.freshness) },
+      entry: { ...entry, failure: nextFailure(entry, recordId, error, now, deps.freshness) },
     };
   }
 }

@@ -17,7 +17,7 @@ export interface HealthReport extends Health {
   /** `degraded`: it answers, but the administrator is needed. */
   readonly state: "starting" | "ok" | "degraded" | "stopping";
   /** What is wrong; empty unless degraded. */
-  readonly problems: readonly ("store-not-writable" | "resolver-not-answering")[];
+  readonly problems: readonly ("store-not-writable" | "resolver-not-answering" | "resolver-not-validating")[];
   readonly store: {
     readonly writable: boolean;
     readonly last_error: { readonly code: string; readonly message: string } | null;
@@ -52,6 +52,8 @@ export async function reportHealth({ store: { path } }: Config, parts: HealthPar
   const problems = [
     ...(writable ? [] : (["store-not-writable"] as const)),
     ...(answering ? [] : (["resolver-not-answering"] as const)),
+    // Where its AD bit is not trusted the state says so instead: that is the administrator's choice.
+    ...(validation.state === "not-validating" ? (["resolver-not-validating"] as const) : []),
   ];
   return {
     ready: phase === "serving",

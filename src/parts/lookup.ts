@@ -2,7 +2,8 @@
 import { randomInt } from "node:crypto";
 
 import type { Config } from "../config.ts";
-import { logExpiredOverride, logValidation } from "../events/daemon-events.ts";
+import { logAppliedOverride, logExpiredOverride, logValidation } from "../events/daemon-events.ts";
+import type { DaneEvents } from "../events/network-events.ts";
 import type { Logger } from "../log.ts";
 import type { CacheAdmin } from "../lookup/cache/cache-admin.ts";
 import { DaneCache } from "../lookup/dane/dane-cache.ts";
@@ -17,7 +18,7 @@ import { TlsrptReporter } from "../lookup/tlsrpt/reporter.ts";
 import type { TlsrptEvents } from "../lookup/tlsrpt/reporter.ts";
 import { ValidationMonitor } from "../lookup/dane/validation-monitor.ts";
 import { UnixDatagramSender } from "../net/tlsrpt/unix-datagram.ts";
-import type { DaneState } from "../policy/verdict.ts";
+import type { KnownDaneKind } from "../policy/verdict.ts";
 import type { PolicyStore } from "../store/store.ts";
 import { RENEWAL_PACE, renewalsAtOnce } from "./background.ts";
 import type { Network } from "./network.ts";
@@ -28,6 +29,7 @@ const COMMIT_TIMEOUT = 5_000;
 /** Milliseconds since 1970. */
 export type Now = () => number;
 
+/** The engine that answers from memory and store, and resolves when neither can. Nothing is asked before the first lookup. */
 export function createEngine(
   { freshness, lookup, store: { memoryEntries } }: Config,
   parts: Pick<EngineDeps, "resolver" | "fetcher" | "store" | "dane" | "events" | "now">,
@@ -40,19 +42,23 @@ export function createEngine(
   });
 }
 
+/** The cache commands; `refreshAll` keeps the pace of the refresher. */
 export function createCacheAdmin(config: Config, parts: Omit<CacheAdminDeps, "options">): CacheAdmin {
   const { recheckMin } = config.freshness;
   const options = { pace: RENEWAL_PACE, concurrency: renewalsAtOnce(config), recheckMin };
   return new StoreCacheAdmin({ ...parts, options });
 }
 
+/** Maps and overrides as the configuration has them. Without a `log` nothing is said of overrides. */
 export function lookupRules({ maps, overrides }: Config, log: Logger | undefined): LookupRules {
-  return {
-    maps: new Map(Object.entries(maps)),
-    overrides: new Overrides(overrides, log === undefined ? () => {} : logExpiredOverride(log)),
-  };
+  const ofRules =
+    log === undefined
+      ? new Overrides(overrides, () => {})
+      : new Overrides(overrides, logExpiredOverride(log), logAppliedOverride(log));
+  return { maps: new Map(Object.entries(maps)), overrides: ofRules };
 }
 
+/** Watches whether the resolvers in force validate DNSSEC; every change is logged. Tests nothing before `start`. */
 export function createValidationMonitor({ dane }: Config, network: Network, log: Logger): ValidationMonitor {
   return new ValidationMonitor({
     isTrusted: network.trustsAd,
@@ -62,6 +68,11 @@ export function createValidationMonitor({ dane }: Config, network: Network, log:
   });
 }
 
+/**
+ * Reports failures to the TLSRPT collector (RFC 8460) at `tlsrpt.collector`; undefined where there is none.
+ *
+ * @param createEvents gets the path of the collector
+ */
 export function createTlsrptReporter(
   { tlsrpt }: Config,
   { resolver }: Network,
@@ -74,13 +85,18 @@ export function createTlsrptReporter(
   return new TlsrptReporter({ resolver, collector, events: createEvents(path), now });
 }
 
+/**
+ * DANE states by the TTLs of DNS, over the store for what was last known before a restart.
+ *
+ * @param onFound called with what each discovery came to, before it is remembered
+ */
 export function createDaneCache(
   config: Config,
   network: Network,
   validation: Pick<ValidationMonitor, "mayValidate">,
   store: PolicyStore,
   now: Now,
-  onFound: (state: DaneState) => void = () => {},
+  onFound: DaneEvents = () => {},
 ): DaneCache {
   return new DaneCache({
     recall: (domain) => store.lastDane(domain),
@@ -88,10 +104,20 @@ export function createDaneCache(
     async discover(domain) {
       const finding = await network.discoverDane(domain, validation.mayValidate);
       const state = daneState(finding);
-      onFound(state);
-      return { state, ttl: finding.ttl };
+      const isUnasked = finding.mx.kind === "not-asked";
+      onFound(domain, { state, isUnasked }, lastDane(store, domain));
+      return { state, ttl: finding.ttl, isUnasked };
     },
     now,
     options: { ...config.dane, memoryEntries: config.store.memoryEntries },
   });
+}
+
+/** A store that cannot be read knows nothing; whoever reads a policy from it says so. */
+function lastDane(store: PolicyStore, domain: string): KnownDaneKind | undefined {
+  try {
+    return store.lastDane(domain);
+  } catch {
+    return undefined;
+  }
 }

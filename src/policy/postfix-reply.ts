@@ -10,7 +10,7 @@ import { trimEndWsp } from "./whitespace.ts";
 const MATCH_STRATEGIES = new Set(["hostname", "nexthop", "dot-nexthop"]);
 
 /** What can stand in `{ policy_string = … }`: Postfix's grammar has no way to write braces or control characters. */
-const CARRIABLE_LINE = /^[^{}\0-\x1f\x7f]+$/;
+const CARRIABLE_LINE = /^[^{}\0-\x1f\x7f-\x9f]+$/;
 
 /** The reply that states `verdict` with the attributes the asking Postfix understands. */
 export function postfixReply(verdict: Verdict, attributes: MapProfile["attributes"]): Reply {

@@ -23,17 +23,23 @@ export interface RetryingStoreOptions {
 /** Rows tried at once: one transaction, so that a disk that is still full costs little, and other writes get in between. */
 const TRIED_AT_ONCE = 100;
 
+/** What could not be written of a domain. */
+interface Kept {
+  readonly entry: Entry;
+  readonly dane?: KnownDaneKind | undefined;
+}
+
 /**
  * Passes everything through to another store. A put that fails through no fault of its entry still rejects, so that it is
  * reported, but the entry is kept: `get` sees it, and it is tried again until it is written, at the latest by `close`.
- * All else, such as `list` and `due`, tells of what is on disk.
+ * A DANE state noted meanwhile is kept and written with it. All else, such as `list` and `due`, tells of what is on disk.
  */
 export class RetryingStore implements PolicyStore {
   readonly #inner: PolicyStore;
   readonly #retryDelay: number;
   readonly #mostKept: number;
   /** By domain, the longest kept first. */
-  readonly #kept = new Map<string, Entry>();
+  readonly #kept = new Map<string, Kept>();
   #timer: NodeJS.Timeout | undefined;
   #retrying: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -47,7 +53,7 @@ export class RetryingStore implements PolicyStore {
 
   get(domain: string): Entry | undefined {
     const stored = this.#inner.get(domain);
-    const kept = this.#kept.get(domain);
+    const kept = this.#kept.get(domain)?.entry;
     return stored && kept ? merged(stored, kept) : (kept ?? stored);
   }
 
@@ -68,7 +74,8 @@ export class RetryingStore implements PolicyStore {
   }
 
   rebase(now: number): Promise<number> {
-    for (const [domain, entry] of this.#kept) this.#kept.set(domain, rebased(entry, now));
+    for (const [domain, kept] of this.#kept)
+      this.#kept.set(domain, { ...kept, entry: rebased(kept.entry, now) });
     return this.#inner.rebase(now);
   }
 
@@ -83,11 +90,13 @@ export class RetryingStore implements PolicyStore {
   }
 
   lastDane(domain: string): KnownDaneKind | undefined {
-    return this.#inner.lastDane(domain);
+    return this.#kept.get(domain)?.dane ?? this.#inner.lastDane(domain);
   }
 
   noteDane(domain: string, kind: KnownDaneKind): void {
-    this.#inner.noteDane(domain, kind);
+    const kept = this.#kept.get(domain);
+    if (kept === undefined) this.#inner.noteDane(domain, kind);
+    else this.#kept.set(domain, { ...kept, dane: kind });
   }
 
   deleteExpired(now: number, unusedSince: number): Promise<number> {
@@ -115,7 +124,10 @@ export class RetryingStore implements PolicyStore {
   }
 
   changedElsewhere(): string[] {
-    return this.#inner.changedElsewhere();
+    const domains = this.#inner.changedElsewhere();
+    for (const domain of domains)
+      if (this.#kept.has(domain) && this.#isGone(domain)) this.#kept.delete(domain);
+    return domains;
   }
 
   health(): StoreHealth {
@@ -130,10 +142,19 @@ export class RetryingStore implements PolicyStore {
     const { domain } = entry;
     const before = this.#kept.get(domain);
     this.#kept.delete(domain);
-    this.#kept.set(domain, before ? merged(before, entry) : entry);
+    this.#kept.set(domain, before ? { ...before, entry: merged(before.entry, entry) } : { entry });
     const [oldest] = this.#kept.keys();
     if (oldest !== undefined && this.#kept.size > this.#mostKept) this.#kept.delete(oldest);
     this.#arm();
+  }
+
+  /** False where the row cannot be read: nothing is dropped on a guess. */
+  #isGone(domain: string): boolean {
+    try {
+      return this.#inner.get(domain) === undefined;
+    } catch {
+      return false;
+    }
   }
 
   #arm(): void {
@@ -152,20 +173,24 @@ export class RetryingStore implements PolicyStore {
 
   /** Up to the first failure that time may mend. Never rejects. */
   async #retryAll(): Promise<void> {
-    const entries = [...this.#kept.values()];
-    while (entries.length > 0) {
-      const portion = entries.splice(0, TRIED_AT_ONCE);
-      const areDone = await Promise.all(portion.map((entry) => this.#wasWritten(entry)));
+    const left = [...this.#kept.values()];
+    while (left.length > 0) {
+      const portion = left.splice(0, TRIED_AT_ONCE);
+      const areDone = await Promise.all(portion.map((kept) => this.#wasWritten(kept)));
       if (areDone.includes(false)) return;
     }
   }
 
   /** True too where there is nothing left to be tried. */
-  async #wasWritten(entry: Entry): Promise<boolean> {
-    const isStillKept = () => this.#kept.get(entry.domain) === entry;
+  async #wasWritten(kept: Kept): Promise<boolean> {
+    const { entry, dane } = kept;
+    const isStillKept = () => this.#kept.get(entry.domain) === kept;
     if (!isStillKept()) return true;
     try {
-      await this.#inner.put(entry);
+      const written = this.#inner.put(entry);
+      // Of the same moment, and so of the same transaction.
+      if (dane !== undefined) this.#inner.noteDane(entry.domain, dane);
+      await written;
     } catch (error) {
       if (isWorthRetry(error)) return false;
     }

@@ -11,8 +11,8 @@ const CHANGES_TOGETHER = 1000;
 const SMALLEST_ROW = 256;
 
 /**
- * Copies the readable, plausible rows of the file at `path` into `fresh`, in one transaction; answers with the number of
- * domains. The damaged file is not written to. Throws SQLite's errors of writing only.
+ * Copies the readable, plausible rows of the file at `path` into `fresh`, in one transaction, with the DANE states of their
+ * domains; answers with the number of domains. The damaged file is not written to. Throws SQLite's errors of writing only.
  */
 export function salvage(path: string, fresh: Database.Database): number {
   // Opening an empty file would delete the log beside it.
@@ -42,17 +42,40 @@ function copyAll(damaged: Database.Database, fresh: Database.Database): number {
   const insertStep = fresh.prepare(
     "INSERT INTO id_history (domain, first_seen, record_id, outcome) VALUES (:domain, :first_seen, :record_id, :outcome)",
   );
+  const insertDane = fresh.prepare("INSERT INTO dane (domain, kind) VALUES (:domain, :kind)");
+  const daneOf = daneReader(damaged);
   let entries = 0;
   for (const row of readable<Row>(damaged, "domain", columns)) {
     // In portions, as if by many transactions: other processes read them so.
     const change = 1 + Math.floor(entries / CHANGES_TOGETHER);
-    if (isPlausible(row) && wasInserted(insertEntry, { ...row, change })) entries++;
+    if (!isPlausible(row) || !wasInserted(insertEntry, { ...row, change })) continue;
+    entries++;
+    const kind = daneOf(row.domain);
+    if (kind !== undefined) wasInserted(insertDane, { domain: row.domain, kind });
   }
   for (const row of readable(damaged, "id_history", "domain, first_seen, record_id, outcome")) {
     wasInserted(insertStep, row);
   }
   fresh.prepare("UPDATE counter SET change = ?").run(1 + Math.floor(entries / CHANGES_TOGETHER));
   return entries;
+}
+
+/** Reads the DANE state of a domain: undefined where there is none, it cannot be read, or the file is older than the table. */
+function daneReader(damaged: Database.Database): (domain: string) => string | undefined {
+  let query: Database.Statement<[string], string>;
+  try {
+    query = damaged.prepare<[string], string>("SELECT kind FROM dane WHERE domain = ?").pluck();
+  } catch {
+    return () => undefined;
+  }
+  return (domain) => {
+    try {
+      return query.get(domain);
+    } catch (error) {
+      if (!(error instanceof Database.SqliteError)) throw error;
+      return undefined;
+    }
+  };
 }
 
 /** The rows of `table` by ranges of ids; none when not even the schema can be read. */

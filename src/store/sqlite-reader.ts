@@ -16,6 +16,7 @@ interface Due {
   next_at: number;
 }
 
+/** Reads one open file. Throws SQLite's errors. */
 export class SqliteReader {
   readonly #db: Database.Database;
   readonly #statements;

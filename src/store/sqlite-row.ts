@@ -50,6 +50,7 @@ export interface Row {
   used_at: number;
 }
 
+/** The values of `entry` in the order of {@link ENTRY_COLUMNS}; a pin or failure that is missing is a group of nulls. */
 export function rowOf({ domain, pin, failure, checkedAt, checkAt, usedAt }: Entry): RowValues {
   return [domain, ...pinValues(pin), ...failureValues(failure), checkedAt, checkAt, usedAt];
 }
@@ -66,6 +67,7 @@ function failureValues(failure: FetchFailure | undefined): RowValues {
   return [recordId, reason, detail, count, failedAt, retryAt];
 }
 
+/** What `rowOf` was given. */
 export function entryOf(row: Row): Entry {
   return {
     domain: row.domain,

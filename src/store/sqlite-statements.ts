@@ -26,6 +26,7 @@ interface ModeCount {
   oldest: number;
 }
 
+/** The writer's statements, prepared for one connection. Throws SQLite's errors; the caller opens the transactions. */
 export class SqliteStatements {
   readonly #all;
 
@@ -68,8 +69,9 @@ export class SqliteStatements {
     this.#all.trimDeletions.run();
   }
 
-  touch([domain, usedAt]: Touch, step: number): void {
-    this.#all.touch.run({ domain, usedAt, before: usedAt - step });
+  /** False where `used_at` would move by less than `step` milliseconds, or there is no row: nothing is written. */
+  touch([domain, usedAt]: Touch, step: number): boolean {
+    return this.#all.touch.run({ domain, usedAt, before: usedAt - step }).changes > 0;
   }
 
   deleteExpired(now: number, unusedSince: number, limit: number): number {

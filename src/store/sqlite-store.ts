@@ -33,6 +33,7 @@ const DELETED_AT_ONCE = 500;
 /** Rows looked at by one transaction. */
 const REBASED_AT_ONCE = 5000;
 
+/** Keeps the rules of {@link PolicyStore} in an SQLite file; one that is found damaged is replaced, and what can be read kept. */
 export class SqliteStore implements PolicyStore {
   readonly #options: SqliteStoreOptions;
   readonly #thread: WriterThread;
@@ -107,7 +108,7 @@ export class SqliteStore implements PolicyStore {
     for (;;) {
       this.#refuseWhenClosed();
       const request = { now, unusedSince, limit: DELETED_AT_ONCE };
-      const deleted = await this.#write("deleteExpired", request);
+      const deleted = await this.#write("deleteExpired", request, (out) => out > 0);
       total += deleted;
       if (deleted < DELETED_AT_ONCE) return total;
     }
@@ -118,7 +119,7 @@ export class SqliteStore implements PolicyStore {
     for (let after = 0; ;) {
       this.#refuseWhenClosed();
       const request = { now, after, limit: REBASED_AT_ONCE };
-      const { moved, last } = await this.#write("rebase", request);
+      const { moved, last } = await this.#write("rebase", request, (out) => out.moved > 0);
       total += moved;
       if (last === undefined) return total;
       after = last;
@@ -167,14 +168,18 @@ export class SqliteStore implements PolicyStore {
   }
 
   async #commit(request: Requests["write"]["in"]): Promise<Requests["write"]["out"]> {
-    const done = await this.#write("write", request);
+    const done = await this.#write("write", request, (out) => out.hasWritten);
     this.#writer = done.writer;
     return done;
   }
 
   /** Where the file is found damaged, it is replaced, and the request done once more. */
-  async #write<K extends RequestKind>(kind: K, request: Requests[K]["in"]): Promise<Requests[K]["out"]> {
-    const write = () => this.#observed(this.#thread.request(kind, request));
+  async #write<K extends RequestKind>(
+    kind: K,
+    request: Requests[K]["in"],
+    hasWritten: (out: Requests[K]["out"]) => boolean,
+  ): Promise<Requests[K]["out"]> {
+    const write = () => this.#observed(this.#thread.request(kind, request), hasWritten);
     try {
       return await write();
     } catch (error) {
@@ -184,11 +189,12 @@ export class SqliteStore implements PolicyStore {
     }
   }
 
-  /** Keeps for {@link health} how a write went. */
-  async #observed<T>(write: Promise<T>): Promise<T> {
+  /** Keeps for {@link health} how a write went. One that had nothing to write succeeds on a full disk too, and says nothing. */
+  async #observed<T>(write: Promise<T>, hasWritten: (out: T) => boolean): Promise<T> {
     try {
       const out = await write;
-      this.#lastError = undefined;
+      // Where the file was locked, to have had the lock is enough.
+      if (hasWritten(out) || this.#lastError?.code === "busy") this.#lastError = undefined;
       return out;
     } catch (error) {
       this.#lastError = storeError(error, this.#options.path);
@@ -214,7 +220,8 @@ export class SqliteStore implements PolicyStore {
 
   async #setAside({ identity }: DamageError): Promise<void> {
     const request = { damaged: identity, at: this.#options.now() };
-    const report = await this.#observed(this.#thread.request("setAside", request));
+    // Without a report too: another process has written the new file.
+    const report = await this.#observed(this.#thread.request("setAside", request), () => true);
     if (report !== undefined) this.#options.onSetAside(report);
     this.#reopen();
   }

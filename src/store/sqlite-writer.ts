@@ -71,13 +71,14 @@ function write(request: Requests["write"]["in"]): Requests["write"]["out"] {
         failures.set(index, { code, message });
       }
     }
-    for (const touch of touches) statements.touch(touch, options.touchStep);
-    return writer;
+    let hasWritten = writes.length > 0;
+    for (const touch of touches) hasWritten = statements.touch(touch, options.touchStep) || hasWritten;
+    return { writer, failures, hasWritten };
   });
-  const writer = transaction.immediate();
-  if (writer === undefined) return write(request);
-  file.writer = writer;
-  return { writer: file.writer, failures };
+  const done = transaction.immediate();
+  if (done === undefined) return write(request);
+  file.writer = done.writer;
+  return done;
 }
 
 function findDamage(): undefined {

@@ -17,6 +17,7 @@ const MOST_AT_ONCE = 1000;
 const MOST_WAITING = 50_000;
 const MOST_TOUCHES = 20_000;
 
+/** Gathers writes and touches into transactions, one at a time, in the order in which they came. */
 export class WriteQueue {
   readonly #commit: Commit;
   readonly #touchDelay: number;

@@ -33,10 +33,17 @@ export interface SetAsideReport {
 }
 
 export interface Requests {
-  /** One transaction. Answers with the failures by index of the write; a failed transaction rejects. */
+  /**
+   * One transaction. Answers with the failures by index of the write, and whether the file was written to: touches that move
+   * nothing do not. A failed transaction rejects.
+   */
   write: {
     in: { readonly writes: readonly Write[]; readonly touches: readonly Touch[] };
-    out: { readonly writer: number; readonly failures: ReadonlyMap<number, WriteFailure> };
+    out: {
+      readonly writer: number;
+      readonly failures: ReadonlyMap<number, WriteFailure>;
+      readonly hasWritten: boolean;
+    };
   };
   /** Deletes at most `limit` rows and answers how many it did. */
   deleteExpired: {

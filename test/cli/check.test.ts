@@ -49,7 +49,8 @@ describe("a domain with a policy", () => {
         "          30 rogue.example - NOT allowed by the policy",
         `maps postfix, QUERY: OK ${secure(D, `mx1.${D}`, ".mail.example")}`,
         expect.stringMatching(/^maps postfix310, QUERYwithTLSRPT: OK secure .* policy_type=sts /),
-        expect.stringMatching(/^ +Postfix delivers only to MX hosts with a trusted certificate/),
+        "    Postfix delivers only to MX hosts with a trusted certificate for one of these names, and defers otherwise.",
+        "    Postfix skips MX hosts that no pattern allows (from 3.10.5 on), delivers to the others only with a trusted certificate for the host's own name, and defers otherwise.",
       ]),
     );
   });
@@ -179,4 +180,72 @@ it("an internationalised name is asked for by its A-labels", async () => {
   const { status, json } = await checkJson("bücher.example");
   expect(status).toBe(0);
   expect(json).toMatchObject({ next_hop: "bücher.example", domain: "xn--bcher-kva.example" });
+});
+
+describe("an override", () => {
+  const OWN_LEVEL = "Postfix uses its own smtp_tls_security_level: the override has it so.";
+  const DEFERRED = "TEMP deferred by the override for overridden.example: ticket 4711";
+
+  it.each<[action: string, settings: string, text: string, answer: object]>([
+    ["off", "", `NOTFOUND\n    ${OWN_LEVEL}`, { status: "NOTFOUND" }],
+    ["testing", "", `NOTFOUND\n    ${OWN_LEVEL}`, { status: "NOTFOUND" }],
+    [
+      "reply",
+      ", reply: encrypt",
+      "OK encrypt\n    Postfix does what this says: the override has it so.",
+      { status: "OK", text: "encrypt" },
+    ],
+    [
+      "defer",
+      "",
+      `${DEFERRED}\n    Postfix defers the mail and tries again.`,
+      { status: "TEMP", reason: DEFERRED.slice("TEMP ".length) },
+    ],
+  ])("with action %s is shown, and what each map answers then", async (action, settings, text, answer) => {
+    const domain = "overridden.example";
+    world.publish(domain);
+    const override = `{ domain: ${domain}, action: ${action}${settings}, until: 2999-12-31, comment: ticket 4711 }`;
+    const file = home.write("override.yaml", `${home.network(world)}overrides: [${override}]\n`);
+    const { stdout } = await stsmapd(["check", "-c", file, domain], home.environment());
+    expect(stdout).toContain(
+      `\noverride  ${action}, for ${domain}, until 3000-01-01 00:00:00 UTC; it goes before all that was found\n` +
+        "          ticket 4711\n",
+    );
+    expect(stdout).toContain(`\nmaps postfix, postfix310, QUERY, QUERYwithTLSRPT: ${text}\n`);
+    const printed = await stsmapd(["check", "--json", "-c", file, domain], home.environment());
+    const said = { ...answer, because: "override" };
+    expect(JSON.parse(printed.stdout)).toMatchObject({
+      result: "policy",
+      override: { domain, action, until: "3000-01-01T00:00:00.000Z", comment: "ticket 4711" },
+      maps: { postfix: said, QUERYwithTLSRPT: said },
+    });
+  });
+
+  it("with action enforce is explained as a policy is, for a domain without one too", async () => {
+    const file = home.write(
+      "enforce.yaml",
+      `${home.network(world)}overrides: [{ domain: .enforced.example, action: enforce, mx: [mx.enforced.example] }]\n`,
+    );
+    const { status, stdout } = await stsmapd(["check", "-c", file, "a.enforced.example"], home.environment());
+    expect(status).toBe(1);
+    expect(stdout).toContain("\noverride  enforce, for .enforced.example, without end; ");
+    expect(stdout).toMatch(
+      /^maps postfix, QUERY: OK secure match=mx\.enforced\.example .*\n +Postfix delivers/m,
+    );
+    expect(stdout).toMatch(/^maps postfix310, QUERYwithTLSRPT: OK secure .*\n +Postfix skips MX hosts/m);
+    expect(stdout).not.toContain("did not look into the cache");
+  });
+});
+
+it("names out of DNS neither command the terminal nor forge a line", async () => {
+  const domain = "forger.example";
+  const evil = "\x1b[2J\nDANE      every\x7f";
+  world.publishRecord("provider.example", "1");
+  world.dns.zone.txt(`${evil}.example`, "v=STSv1; id=1;");
+  world.dns.zone.cname(`_mta-sts.${domain}`, `${evil}.example`);
+  world.dns.zone.mx(domain, `${evil}\x9b.example`);
+  const { stdout } = await check(domain);
+  expect(stdout).toContain("\\x1b[2j\\x0adane      every\\x7f");
+  expect(stdout.replaceAll("\n", "")).not.toMatch(/\p{Cc}/u);
+  expect(stdout).not.toMatch(/^dane /m);
 });

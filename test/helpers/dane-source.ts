@@ -1,11 +1,11 @@
 /** A DANE source that says what the test says. */
-import type { DaneSource, KnownDane } from "../../src/lookup/dane/dane-source.ts";
+import type { DaneMemory, DaneSource, KnownDane } from "../../src/lookup/dane/dane-source.ts";
 import type { DaneState } from "../../src/policy/verdict.ts";
 
-/** Says `state` at once, always. */
-export function fixedDane(state: DaneState, until = Infinity): DaneSource {
+/** Says `state` at once, always; memory holds it where it does not hold for ever. */
+export function fixedDane(state: DaneState, until = Infinity): DaneMemory {
   const known = { state, until };
-  return { find: () => known };
+  return { find: () => known, peek: () => (until === Infinity ? undefined : known) };
 }
 
 export interface ControlledDaneSource extends DaneSource {

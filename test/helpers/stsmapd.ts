@@ -89,14 +89,19 @@ export class Daemon implements AsyncDisposable {
 
   /** Starts it and waits until it is ready. */
   static async start(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Daemon> {
+    const daemon = await Daemon.spawn(args, env);
+    await daemon.logged("ready");
+    return daemon;
+  }
+
+  /** The process, which has yet to start. */
+  static async spawn(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Daemon> {
     const child = spawn(process.execPath, [MAIN, "serve", ...args], {
       env,
       stdio: ["ignore", "pipe", "inherit"],
     });
     await once(child, "spawn");
-    const daemon = new Daemon(child);
-    await daemon.logged("ready");
-    return daemon;
+    return new Daemon(child);
   }
 
   /** Where it listens. */

@@ -45,6 +45,7 @@ describe("a fetch that ended by no fault of the policy host's", () => {
   it.each<[reason: FetchFailureReason, isRemembered: boolean]>([
     ["aborted", false],
     ["overloaded", false],
+    ["local-error", false],
     ["timeout", true],
   ])("%s is remembered against it: %s", async (reason, isRemembered) => {
     const trace = { url: "https://mta-sts.d.example/", durationMs: 0 };

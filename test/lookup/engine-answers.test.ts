@@ -1,6 +1,7 @@
 /** What a lookup answers, row by row, and what it costs. */
 import { expect, it, describe } from "vitest";
 import { DnsError } from "../../src/net/dns/resolver.ts";
+import { FetchError } from "../../src/net/policy-host/policy-fetcher.ts";
 import { NOT_FOUND } from "../../src/policy/reply.ts";
 import type { MapProfile } from "../../src/policy/map-profile.ts";
 import { HOUR, MINUTE, SECOND } from "../helpers/clock.ts";
@@ -212,4 +213,19 @@ describe("a fault of our own is TEMP and never a rejection", () => {
     world.engine.forget("d.example");
     expect(await reply).toMatch(/^TEMP /);
   });
+});
+
+it("that we have too much to do is no absence: it is tried again soon, and is TEMP where a map wants that", async () => {
+  const trace = { url: "https://mta-sts.d.example/", durationMs: 0 };
+  const overloaded = new FetchError("sts-policy-fetch-error", "overloaded", "4096 fetches wait", trace);
+  await using world = await startWorld({ fetcher: { fetch: () => Promise.reject(overloaded) } });
+  world.publish("d.example", { ttl: 86_400 });
+  const profile: MapProfile = { attributes: "3.4", dane: "ignore", testing: "notfound", dnsFailure: "defer" };
+  const deferred = { status: "TEMP", reason: "4096 fetches wait" };
+  expect(await world.engine.lookup("d.example", profile)).toEqual(deferred);
+  expect(world.engine.lookup("d.example", profile), "not asked again for each lookup").toEqual(deferred);
+  expect(world.recordQueries("d.example")).toBe(1);
+  world.clock.advance(30_000);
+  expect(await world.engine.lookup("d.example", profile)).toEqual(deferred);
+  expect(world.recordQueries("d.example")).toBe(2);
 });

@@ -185,6 +185,19 @@ describe("a policy that is held", () => {
   });
 });
 
+it("a policy that is forgotten is not brought back by a resolution that was under way", async () => {
+  await using world = await pinned();
+  world.dns.behave("*", { delayMs: 50 });
+  const resolved = world.nextResolution(D);
+  world.askNow(D);
+  await world.store.delete(D);
+  world.engine.forget(D);
+  await resolved;
+  await new Promise(setImmediate);
+  expect(world.store.get(D)).toBeUndefined();
+  expect(world.engine.peek(D)).toBeUndefined();
+});
+
 describe("a fetch that failed", () => {
   it("no longer matters when the owner goes back to the id that is held", async () => {
     await using world = await pinned();

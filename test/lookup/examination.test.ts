@@ -1,17 +1,20 @@
 /** What `check` finds out, without the command line around it. */
 import { expect, it } from "vitest";
 import { examine, policyPresence, type Examination } from "../../src/lookup/examination.ts";
+import { Overrides } from "../../src/lookup/overrides.ts";
 import { checkValidation } from "../../src/net/dns/ad-trust.ts";
 import { discoverDane } from "../../src/net/dane/discovery.ts";
 import { DnsClient } from "../../src/net/dns/client.ts";
 import { FetchError } from "../../src/net/policy-host/policy-fetcher.ts";
 import type { PolicyFetcher } from "../../src/net/policy-host/policy-fetcher.ts";
+import type { Override } from "../../src/policy/override.ts";
 import { parsePolicy } from "../../src/policy/policy.ts";
 import { startDnsServer, type DnsServer } from "../helpers/dns-server.ts";
 import { checkReply } from "../helpers/postfix-grammar.ts";
 import { MAPS } from "../helpers/world.ts";
 
 const D = "d.example";
+const NOW = Date.parse("2026-01-01T00:00:00Z");
 const TRACE = { url: `https://mta-sts.${D}/.well-known/mta-sts.txt`, durationMs: 1 };
 const POLICY = "version: STSv1\nmode: enforce\nmx: mx.d.example\nmx: *.mail.example\nmax_age: 86400\n";
 
@@ -24,7 +27,12 @@ const failing: PolicyFetcher = {
   },
 };
 
-async function look(dns: DnsServer, fetcher: PolicyFetcher, key = D): Promise<Examination> {
+async function look(
+  dns: DnsServer,
+  fetcher: PolicyFetcher,
+  key = D,
+  overrides: readonly Override[] = [],
+): Promise<Examination> {
   const servers = [{ host: dns.address, port: dns.port }];
   const resolver = new DnsClient({ servers: () => servers, timeoutMs: 2_000, attempts: 1 });
   const { signal } = new AbortController();
@@ -36,6 +44,8 @@ async function look(dns: DnsServer, fetcher: PolicyFetcher, key = D): Promise<Ex
     trustsAd: () => false,
     testValidation: () => checkValidation(resolver),
     maps: MAPS,
+    overrides: new Overrides(overrides, () => {}),
+    now: () => NOW,
   });
   for (const { reply, profile } of examination.answers) checkReply(reply, profile.attributes);
   expect(examination.answers.map(({ map }) => map)).toEqual([...MAPS.keys()]);
@@ -86,4 +96,23 @@ it("asks nothing for a key that is no domain", async () => {
   expect(dns.log).toEqual([]);
   expect(examination.domain).toBeUndefined();
   expect(examination.answers.every(({ reply }) => reply.status === "NOTFOUND")).toBe(true);
+});
+
+it("answers by the override that matches, and looks at the domain all the same", async () => {
+  await using dns = await startDnsServer();
+  dns.zone.txt(`_mta-sts.${D}`, "v=STSv1; id=1;");
+  const override: Override = {
+    domain: `.${D}`,
+    action: { kind: "off" },
+    until: NOW + 1,
+    comment: undefined,
+  };
+  const examination = await look(dns, serving, D, [override]);
+  expect(examination).toMatchObject({ override, fetch: { kind: "fetched" } });
+  for (const { verdict, reply } of examination.answers)
+    expect({ verdict, reply }).toEqual({ verdict: undefined, reply: { status: "NOTFOUND" } });
+
+  const after = await look(dns, serving, D, [{ ...override, until: NOW }]);
+  expect(after.override).toBeUndefined();
+  expect(after.answers.map(({ reply }) => reply.status)).toEqual([...MAPS.keys()].map(() => "OK"));
 });

@@ -117,7 +117,9 @@ describe("newPin", () => {
 
 describe("nextFailure", () => {
   it("says what failed, and pauses for five minutes", () => {
-    expect(nextFailure(undefined, "1", error("status-404"), NOW, OPTIONS)).toEqual({
+    expect(
+      nextFailure({ failure: undefined, pin: undefined }, "1", error("status-404"), NOW, OPTIONS),
+    ).toEqual({
       recordId: "1",
       reason: "status-404",
       detail: "it was status-404",
@@ -131,17 +133,50 @@ describe("nextFailure", () => {
     const pauses: number[] = [];
     let last: FetchFailure | undefined;
     for (let i = 0; i < 9; i++) {
-      last = nextFailure(last, "1", error("timeout"), NOW, OPTIONS);
+      last = nextFailure({ failure: last, pin: undefined }, "1", error("timeout"), NOW, OPTIONS);
       pauses.push((last.retryAt - NOW) / MINUTE);
     }
     expect(pauses).toEqual([5, 10, 20, 40, 80, 160, 320, 360, 360]);
     const ancient = { ...failure("1", NOW), count: 100_000 };
-    expect(nextFailure(ancient, "1", error("timeout"), NOW, OPTIONS).retryAt).toBe(NOW + 6 * HOUR);
+    expect(
+      nextFailure({ failure: ancient, pin: undefined }, "1", error("timeout"), NOW, OPTIONS).retryAt,
+    ).toBe(NOW + 6 * HOUR);
   });
+
+  it.each(["dns-error", "proxy-failed"] as const)(
+    "is short after %s, which may be our own fault",
+    (reason) => {
+      const pauses: number[] = [];
+      let last: FetchFailure | undefined;
+      for (let i = 0; i < 6; i++) {
+        last = nextFailure({ failure: last, pin: undefined }, "1", error(reason), NOW, OPTIONS);
+        pauses.push((last.retryAt - NOW) / SECOND);
+      }
+      expect(pauses).toEqual([30, 60, 120, 240, 300, 300]);
+    },
+  );
+
+  it.each([
+    [8 * HOUR, 2 * HOUR], // a quarter of what is left
+    [30 * DAY, 6 * HOUR], // the longest pause there is
+    [10 * MINUTE, 5 * MINUTE], // and never less than the shortest
+  ])(
+    "with a pin that has %d ms to live pauses for %d ms at most, so that it does not lapse",
+    (left, pause) => {
+      const { pin } = entry();
+      const held = pin && { ...pin, expiresAt: NOW + left };
+      const many = { ...failure("1", NOW), count: 50 };
+      expect(nextFailure({ failure: many, pin: held }, "1", error("timeout"), NOW, OPTIONS).retryAt).toBe(
+        NOW + pause,
+      );
+    },
+  );
 
   it("starts over for another id", () => {
     const before = { ...failure("1", NOW), count: 5 };
-    expect(nextFailure(before, "2", error("timeout"), NOW, OPTIONS)).toMatchObject({
+    expect(
+      nextFailure({ failure: before, pin: undefined }, "2", error("timeout"), NOW, OPTIONS),
+    ).toMatchObject({
       count: 1,
       retryAt: NOW + 5 * MINUTE,
     });

@@ -46,3 +46,29 @@ describe("find", () => {
     expect(expired).toEqual(["d.example", ".d.example"]);
   });
 });
+
+/** Overrides, and what they tell of being applied. */
+function watched(overrides: readonly Override[]) {
+  const told: string[] = [];
+  const note = ({ domain: name }: Override, domain: string) => told.push(`${domain} by ${name}`);
+  return { told, overrides: new Overrides(overrides, () => {}, note) };
+}
+
+describe("apply", () => {
+  it("tells once of each domain that is answered by an override, and of none that is only looked at", () => {
+    const { told, overrides } = watched([override("d.example", now + DAY), override(".example")]);
+    overrides.find("d.example", now);
+    overrides.apply("d.test", now);
+    expect(told).toEqual([]);
+    for (let i = 0; i < 3; i++) expect(overrides.apply("d.example", now)?.domain).toBe("d.example");
+    overrides.apply("e.example", now);
+    overrides.apply("d.example", now + DAY); // the first has run out
+    expect(told).toEqual(["d.example by d.example", "e.example by .example", "d.example by .example"]);
+  });
+
+  it("tells of 1,000 domains, and applies to all", () => {
+    const { told, overrides } = watched([override(".example")]);
+    for (let n = 0; n < 1_100; n++) expect(overrides.apply(`d${n}.example`, now)).toBeDefined();
+    expect(told).toHaveLength(1_000);
+  });
+});

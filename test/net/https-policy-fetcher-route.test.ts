@@ -97,6 +97,16 @@ describe("the policy host's addresses", () => {
   });
 });
 
+it("a fault of our own is local-error", async () => {
+  const options = {
+    proxyFor: () => {
+      throw new TypeError("broken");
+    },
+  };
+  const failure = await failureOf(testFetcher({ ca, port, ...options }).fetch("example.com"));
+  expect([failure.reason, failure.failureClass]).toEqual(["local-error", "sts-policy-fetch-error"]);
+});
+
 describe("a policy host that takes connections and then says nothing", () => {
   it("gives its slot back long before the deadline, to one who waits", async () => {
     const silent = createServer({ allowHalfOpen: true }, (socket) => socket.on("error", () => {}));
@@ -217,7 +227,7 @@ describe("a proxy", () => {
     );
   });
 
-  it("that never answers is ended by the deadline", async () => {
+  it("that never answers is proxy-failed when the deadline passes", async () => {
     const mute = createServer((socket) => socket.resume().on("error", () => {}));
     await new Promise<void>((resolve) => {
       mute.listen(0, "127.0.0.1", resolve);
@@ -226,8 +236,11 @@ describe("a proxy", () => {
     const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
     const fetcher = testFetcher({ ca, port, timeoutMs: 200, proxyFor: proxySelector(url, {}) });
     const failure = await failureOf(fetcher.fetch("example.com"));
-    expect(failure.reason).toBe("timeout");
+    expect(failure.reason).toBe("proxy-failed");
     expect(failure.message).toContain("was connecting");
+    const caller = AbortSignal.timeout(50);
+    const given = await failureOf(through(url).fetch("example.com", caller));
+    expect(given.reason, "ended by the caller").toBe("aborted");
     await new Promise((resolve) => {
       mute.close(resolve);
     });

@@ -53,7 +53,7 @@ function expectedReply({ mx, text }: AppliedPolicy, attributes: "3.4" | "3.10"):
       servername: "hostname",
       policyType: newer ? "sts" : undefined,
       policyDomain: newer ? "example.com" : undefined,
-      policyStrings: newer ? lines.filter((line) => /^[^{}\t]+$/.test(line)) : [],
+      policyStrings: newer ? lines.filter((line) => /^[^{}\t\x80-\x9f]+$/.test(line)) : [],
       mxHostPatterns: newer ? patterns : [],
     },
   };
@@ -152,6 +152,9 @@ describe("postfixReply", () => {
     ["x: a\rb", "CR"],
     ["x: \0", "NUL"],
     ["x: \x7f", "DEL"],
+    ["x: \x80", "the first C1 control"],
+    ["x: a\x85b", "NEL, a C1 control"],
+    ["x: \x9f", "the last C1 control"],
     ["x: \x0b", "a vertical tab"],
   ])("leaves %j out of the policy strings, wherever the text came from: %s", (line) => {
     const policy = { ...withMx("a.example"), text: `mode: enforce\n${line}\nx: y` };

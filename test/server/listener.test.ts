@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmod, lstat, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -18,6 +18,7 @@ import {
 import { encodeNetstring } from "../../src/server/netstring.ts";
 import { socketmap } from "../../src/server/socketmap.ts";
 import { RawClient, SocketmapClient, takeNetstring } from "../helpers/postfix-client.ts";
+import { unprivileged } from "../helpers/unprivileged.ts";
 
 const NOBODY: LookupService = { lookup: () => NOT_FOUND };
 const NEVER = new AbortController().signal;
@@ -172,11 +173,21 @@ describe("a unix socket", () => {
     });
   });
 
-  it.skipIf(isRoot)("needs the right to write to its folder", async () => {
+  it("needs the right to write to its folder", async () => {
     const locked = join(folder, "locked");
     await mkdir(locked);
     await chmod(locked, 0o500);
-    await expect(start({ address: `unix:${locked}/socket` })).rejects.toMatchObject({ code: "denied" });
+    const module = new URL("../../src/server/unix-socket.ts", import.meta.url).href;
+    const script = `
+      import { createServer } from "node:net";
+      import { listenOnUnixSocket } from ${JSON.stringify(module)};
+      const options = { mode: 0o660, owner: undefined, group: undefined };
+      await listenOnUnixSocket(createServer(), ${JSON.stringify(join(locked, "socket"))}, options, 1)
+        .catch(({ code }) => console.log(code));`;
+    const { stdout } = spawnSync(...unprivileged(["--input-type=module", "-e", script]), {
+      encoding: "utf8",
+    });
+    expect(stdout).toBe("EACCES\n");
   });
 
   it("with a path too long for the system does not start", async () => {

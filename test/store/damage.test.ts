@@ -14,6 +14,8 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openStore, type SetAsideReport } from "../../src/store/open-store.ts";
+import { salvage } from "../../src/store/salvage.ts";
+import { openFile } from "../../src/store/sqlite-file.ts";
 import type { PolicyStore } from "../../src/store/store.ts";
 import { entry, pin, T0, temporaryFolder } from "./entries.ts";
 
@@ -215,15 +217,69 @@ describe("a damaged file", () => {
     await store.put(entry("sound.example"));
     await store.put(entry("odd.example", { pin: pin({ text: "another page's bytes" }) }));
     await store.close();
-    // Names a page beyond the end as the first of the free list: quick_check sees it, and every row can be read.
-    const file = openSync(path, "r+");
-    writeSync(file, Buffer.from([0, 0, 0xff, 0xff, 0, 0, 0, 1]), 0, 8, 32);
-    closeSync(file);
+    spoilFreeList(path);
     const found = open();
     await expect.poll(() => reports.length, { timeout: 15_000 }).toBe(1);
     expect(reports[0]?.salvaged).toBe(1);
     expect(found.get("sound.example")).toBeDefined();
     expect(found.get("odd.example")).toBeUndefined();
+  });
+
+  describe("is replaced with the DANE states", () => {
+    const states = ["none", "some", "all", "insecure-mx"] as const;
+    const fillWithStates = async () => {
+      const store = open(false);
+      await Promise.all(
+        states.map((kind) => {
+          const put = store.put(entry(`${kind}.example`));
+          store.noteDane(`${kind}.example`, kind);
+          return put;
+        }),
+      );
+      await store.put(entry("odd.example", { pin: pin({ text: "another page's bytes" }) }));
+      store.noteDane("odd.example", "all");
+      await store.close();
+    };
+    /** The row that is not carried over, put anew, has no state either. */
+    const statesFound = async () => {
+      const store = open();
+      await expect.poll(() => reports.length, { timeout: 15_000 }).toBe(1);
+      expect(reports[0]?.salvaged).toBe(states.length);
+      await store.put(entry("odd.example"));
+      expect(store.lastDane("odd.example")).toBeUndefined();
+      return states.map((kind) => store.lastDane(`${kind}.example`));
+    };
+
+    it("of the domains carried over", async () => {
+      await fillWithStates();
+      spoilFreeList(path);
+      expect(await statesFound()).toEqual(states);
+    });
+
+    it("lost, and the policies not, where they cannot be read", async () => {
+      await fillWithStates();
+      const db = new Database(path, { readonly: true });
+      const page = db
+        .prepare<[], number>("SELECT rootpage FROM sqlite_schema WHERE name = 'dane'")
+        .pluck()
+        .get();
+      db.close();
+      const file = openSync(path, "r+");
+      writeSync(file, Buffer.alloc(4096, 0xa5), 0, 4096, ((page ?? 0) - 1) * 4096);
+      closeSync(file);
+      expect(await statesFound()).toEqual(states.map(() => undefined));
+    });
+
+    it("lost, and the policies not, where their table is missing", async () => {
+      await fillWithStates();
+      const db = new Database(path);
+      db.exec("DROP TRIGGER dane_gone; DROP TABLE dane");
+      db.close();
+      const fresh = openFile({ path: join(folder.path, "fresh.sqlite"), busyTimeout: 0 });
+      expect(salvage(path, fresh)).toBe(states.length);
+      expect(fresh.prepare("SELECT count(*) FROM dane").pluck().get()).toBe(0);
+      fresh.close();
+    });
   });
 
   it("that is empty beside a log with content is not taken for a new one", () => {
@@ -234,6 +290,13 @@ describe("a damaged file", () => {
     expect(statSync(join(folder.path, `${ASIDE}-wal`)).size).toBe(5000);
   });
 });
+
+/** Names a page beyond the end as the first of the free list: quick_check sees it, and every row can be read. */
+function spoilFreeList(path: string): void {
+  const file = openSync(path, "r+");
+  writeSync(file, Buffer.from([0, 0, 0xff, 0xff, 0, 0, 0, 1]), 0, 8, 32);
+  closeSync(file);
+}
 
 /**
  * Gives the last row of the table `domain` another id, so that the index leads nowhere. The rows must fit on one page.

@@ -100,6 +100,40 @@ describe("what could not be written", () => {
     expect((await beforeClosing(disk, store)).entries).toEqual([]);
   });
 
+  it("is written with the DANE state noted meanwhile, the last of them", async () => {
+    const { disk, store, mend } = full();
+    await expect(store.put(entry("a"))).rejects.toEqual(isFull);
+    store.noteDane("a", "none");
+    store.noteDane("a", "all");
+    await expect(store.put(entry("a", { checkedAt: T0 + DAY }))).rejects.toEqual(isFull);
+    await store.rebase(T0 + DAY);
+    expect(store.lastDane("a")).toBe("all");
+    mend();
+    let written: unknown;
+    const close = disk.close.bind(disk);
+    disk.close = () => {
+      written = disk.lastDane("a");
+      return close();
+    };
+    await store.close();
+    expect(written).toBe("all");
+  });
+
+  it("is dropped where another process deleted the row, and only there", async () => {
+    const { disk, store, mend } = full();
+    for (const domain of ["deleted", "changed"]) {
+      await disk.put(entry(domain));
+      await expect(store.put(entry(domain, { checkedAt: T0 + DAY }))).rejects.toEqual(isFull);
+    }
+    await disk.delete("deleted");
+    disk.changedElsewhere = () => ["deleted", "changed"];
+    expect(store.changedElsewhere()).toEqual(["deleted", "changed"]);
+    expect(store.get("deleted")).toBeUndefined();
+    mend();
+    const { entries } = await beforeClosing(disk, store);
+    expect(entries).toEqual([entry("changed", { checkedAt: T0 + DAY })]);
+  });
+
   it("is moved back with a clock that was ahead", async () => {
     const { store } = full();
     await expect(store.put(entry("a"))).rejects.toEqual(isFull);

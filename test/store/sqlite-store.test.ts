@@ -126,6 +126,10 @@ describe("a file", () => {
     expect(results[0]).toMatchObject({ reason: { code: "full" } });
     expect(store.health()).toMatchObject({ writable: false, lastError: { code: "full" } });
     expect(store.get("d7")).toEqual(entry("d7"));
+    // What has nothing to write succeeds, and shows nothing.
+    expect(await store.rebase(T0)).toBe(0);
+    expect(await store.deleteExpired(T0, T0)).toBe(0);
+    expect(store.health()).toMatchObject({ writable: false, lastError: { code: "full" } });
     expect(statSync(`${path}-wal`).size).toBeLessThan(5_000_000);
 
     await Promise.all(Array.from({ length: 200 }, (_, n) => store.delete(`d${n}`)));

@@ -4,7 +4,8 @@ import type { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openStore } from "../../src/store/open-store.ts";
 import type { PolicyStore } from "../../src/store/store.ts";
-import { entry, T0, temporaryFolder } from "./entries.ts";
+import { WriterThread } from "../../src/store/writer-thread.ts";
+import { DAY, entry, HOUR, T0, temporaryFolder } from "./entries.ts";
 
 /** The next thread that this process starts. */
 async function nextWorker(): Promise<Worker> {
@@ -23,6 +24,18 @@ describe("the store's writer thread", () => {
   afterEach(async () => {
     await store.close();
     folder.remove();
+  });
+
+  it("tells touches that moved a row from those that wrote nothing", async () => {
+    await store.put(entry("a"));
+    const path = join(folder.path, "cache.sqlite");
+    const thread = new WriterThread({ path, busyTimeout: 1_000, touchStep: HOUR });
+    const touch = (domain: string, usedAt: number) =>
+      thread.request("write", { writes: [], touches: [[domain, usedAt]] });
+    expect(await touch("a", T0)).toMatchObject({ hasWritten: false });
+    expect(await touch("none", T0 + DAY)).toMatchObject({ hasWritten: false });
+    expect(await touch("a", T0 + DAY)).toMatchObject({ hasWritten: true });
+    await thread.close();
   });
 
   it.each([

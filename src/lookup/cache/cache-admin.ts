@@ -3,7 +3,7 @@
  * same on the file itself when the daemon is down. All that goes in and out is JSON.
  */
 import type { PolicyMode } from "../../policy/policy.ts";
-import type { NotFoundReason } from "../../policy/verdict.ts";
+import type { DaneState, KnownDaneKind, NotFoundReason } from "../../policy/verdict.ts";
 import type { CacheRecord } from "./record.ts";
 import type { ResolutionOutcome } from "../events.ts";
 
@@ -42,6 +42,7 @@ export interface CacheReport {
   readonly history: readonly { readonly id: string; readonly first_seen: string; readonly outcome: string }[];
   /** What happens next by itself; null: nothing. */
   readonly next: { readonly at: string; readonly action: NextAction } | null;
+  readonly dane: DaneReport;
   readonly override: {
     readonly domain: string;
     readonly action: string;
@@ -50,6 +51,20 @@ export interface CacheReport {
   } | null;
   /** What each map is answered right now. */
   readonly answers: readonly CacheAnswer[];
+}
+
+/** What is known of a domain's DANE state. */
+export interface DaneReport {
+  /** What was last known, kept over restarts and failures of DNS. */
+  readonly last_known: KnownDaneKind | null;
+  /** What memory holds; null where nothing was asked yet. */
+  readonly held: {
+    readonly state: DaneState["kind"];
+    /** Why it is unknown. */
+    readonly reason: string | null;
+    /** From then on it is looked up again when an answer depends on it. */
+    readonly until: string;
+  } | null;
 }
 
 /**
@@ -117,7 +132,7 @@ export interface CacheAdmin {
   forget(domain: string): Promise<boolean>;
 
   /**
-   * Takes rows, a record a line (see cache-record.ts); blank lines count and say nothing. One result a line, when it is on
+   * Takes rows, a record a line (see record.ts); blank lines count and say nothing. One result a line, when it is on
    * disk. A policy never replaces one that was fetched later.
    *
    * @param lines without their ends

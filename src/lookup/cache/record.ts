@@ -17,6 +17,8 @@ export const MAX_RECORD_LINE = 2 ** 20;
 const CLOCK_SKEW = 5 * 60_000;
 /** Nothing is planned further ahead than the longest policy holds, and a day, in milliseconds. */
 const HORIZON = MAX_MAX_AGE * 1000 + 86_400_000;
+/** No record is taken for current longer than this after an import, in milliseconds. */
+const LONGEST_CHECK = 86_400_000;
 
 const text = z.string({ error: "is no text" });
 const count = z.int({ error: "is no whole number" }).check(z.nonnegative({ error: "is below 0" }));
@@ -79,6 +81,7 @@ export class CacheRecordError extends Error {
   }
 }
 
+/** `entry` as it is exported; {@link parseRecord} is the way back. */
 export function toRecord({ domain, pin, failure, checkedAt, checkAt, usedAt }: Entry): CacheRecord {
   return {
     v: 1,
@@ -92,7 +95,8 @@ export function toRecord({ domain, pin, failure, checkedAt, checkAt, usedAt }: E
 }
 
 /**
- * The row in `line`, judged as strictly as what comes from the network.
+ * The row in `line`, judged as strictly as what comes from the network. What another clock or other settings put too far ahead
+ * is moved back.
  *
  * @param now milliseconds since 1970
  * @param leastLifetime milliseconds for which a policy holds at least, whatever its max_age
@@ -106,7 +110,7 @@ export function parseRecord(line: Uint8Array, now: number, leastLifetime: number
   const entry = toEntry(result.data);
   if (entry.pin !== undefined) checkPolicy(entry.pin);
   checkTimes(entry, now, leastLifetime);
-  return entry;
+  return moderated(entry, now);
 }
 
 /** Milliseconds since 1970 → ISO 8601. */
@@ -195,6 +199,23 @@ function checkTimes({ pin, failure, ...entry }: Entry, now: number, leastLifetim
     throw new CacheRecordError("time", "pin.expires_at is not after pin.fetched_at");
   if (pin.expiresAt - pin.fetchedAt > Math.max(pin.maxAge * 1000, leastLifetime))
     throw new CacheRecordError("time", "pin.expires_at is later than pin.max_age allows");
+}
+
+/**
+ * `entry` with nothing in the way of a newer policy: none that seems to be fetched later than now, no check further off than a
+ * day, and no renewal after the end. A policy that is moved back ends as much sooner.
+ */
+function moderated(entry: Entry, now: number): Entry {
+  const { pin, checkAt } = entry;
+  return { ...entry, pin: pin && moderatedPin(pin, now), checkAt: Math.min(checkAt, now + LONGEST_CHECK) };
+}
+
+function moderatedPin(pin: Pin, now: number): Pin {
+  const ahead = Math.max(pin.fetchedAt - now, 0);
+  const fetchedAt = pin.fetchedAt - ahead;
+  // Planned for after its end, it would never come: due at once.
+  const renewAt = pin.renewAt < pin.expiresAt ? pin.renewAt - ahead : fetchedAt;
+  return { ...pin, fetchedAt, expiresAt: pin.expiresAt - ahead, renewAt };
 }
 
 function notAfter(limit: number, fault: string, times: Readonly<Record<string, number | undefined>>): void {

@@ -1,9 +1,11 @@
 /** Puts together what `cache show` tells of a domain. */
 import type { Override } from "../../policy/override.ts";
+import type { KnownDaneKind } from "../../policy/verdict.ts";
 import { dueAt } from "../../store/store.ts";
 import type { Entry, HistoryStep } from "../../store/store.ts";
-import type { CacheAnswer, CacheReport, NextAction } from "./cache-admin.ts";
+import type { CacheAnswer, CacheReport, DaneReport, NextAction } from "./cache-admin.ts";
 import { isoTime, toRecord } from "./record.ts";
+import type { KnownDane } from "../dane/dane-source.ts";
 import type { DomainState } from "../domain-state.ts";
 import { livePin, nextActionAt } from "../freshness.ts";
 
@@ -13,26 +15,34 @@ export interface ReportSources {
   /** Whether the daemon's memory holds it; undefined where there is no daemon. */
   readonly isHeld: boolean | undefined;
   readonly history: readonly HistoryStep[];
+  readonly lastDane: KnownDaneKind | undefined;
+  /** What memory holds of the DANE state. */
+  readonly heldDane: KnownDane | undefined;
   readonly override: Override | undefined;
   readonly answers: readonly CacheAnswer[];
 }
 
-/** @param now milliseconds since 1970 */
+/**
+ * The report on `domain`: what is known of it, what happens next, and what each map is answered.
+ *
+ * @param now milliseconds since 1970
+ */
 export function cacheReport(domain: string, sources: ReportSources, now: number): CacheReport {
-  const { state, isHeld, history, override, answers } = sources;
+  const { state, isHeld, history, lastDane, heldDane, override, answers } = sources;
   return {
     at: isoTime(now),
     domain,
     state: stateOf(state, now),
     record: state === undefined ? null : toRecord(state.entry),
     in_memory: isHeld ?? null,
-    dns_failure: state?.dnsFailure ?? null,
+    dns_failure: state?.unknownBecause ?? null,
     history: history.map(({ recordId, firstSeen, outcome }) => ({
       id: recordId,
       first_seen: isoTime(firstSeen),
       outcome,
     })),
     next: state === undefined ? null : nextOf(state.entry),
+    dane: { last_known: lastDane ?? null, held: heldDane === undefined ? null : daneOf(heldDane) },
     override: override === undefined ? null : overrideOf(override),
     answers,
   };
@@ -40,9 +50,9 @@ export function cacheReport(domain: string, sources: ReportSources, now: number)
 
 function stateOf(state: DomainState | undefined, now: number): CacheReport["state"] {
   if (state === undefined) return "unknown";
-  const { entry, dnsFailure } = state;
+  const { entry, unknownBecause } = state;
   if (livePin(entry, now) !== undefined) return "pinned";
-  if (dnsFailure !== undefined) return "unreachable";
+  if (unknownBecause !== undefined) return "unreachable";
   if (entry.pin !== undefined) return "expired";
   return entry.failure === undefined ? "absent" : "failing";
 }
@@ -57,6 +67,11 @@ function actionAt(entry: Entry, at: number): NextAction {
   if (at === checkAt) return "check";
   if (pin !== undefined && at === pin.expiresAt && at !== dueAt(entry)) return "expire";
   return failure?.retryAt === at ? "retry" : "renew";
+}
+
+function daneOf({ state, until }: KnownDane): DaneReport["held"] {
+  const reason = state.kind === "unknown" ? state.reason : null;
+  return { state: state.kind, reason, until: isoTime(until) };
 }
 
 function overrideOf({ domain, action, until, comment }: Override): CacheReport["override"] {

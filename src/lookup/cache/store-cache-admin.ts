@@ -15,7 +15,7 @@ import { importRecords } from "./import.ts";
 import { toRecord } from "./record.ts";
 import type { CacheRecord } from "./record.ts";
 import { cacheReport } from "./report.ts";
-import type { DaneSource } from "../dane/dane-source.ts";
+import type { DaneMemory } from "../dane/dane-source.ts";
 import { DomainState } from "../domain-state.ts";
 import type { LookupEngine } from "../engine.ts";
 import type { ResolutionOutcome } from "../events.ts";
@@ -33,7 +33,7 @@ interface CacheAdminOptions {
 export interface CacheAdminDeps {
   readonly store: PolicyStore;
   readonly engine: LookupEngine;
-  readonly dane: DaneSource;
+  readonly dane: DaneMemory;
   /** The maps and overrides in force. */
   readonly rules: () => LookupRules;
   /** Whether the engine's memory is that of a daemon, which is worth telling of. */
@@ -46,6 +46,7 @@ export interface CacheAdminDeps {
 /** Rows read at once; lookups are answered between two pages. */
 const PAGE = 500;
 
+/** Lists and changes rows of the store, and has the engine drop from memory what changed. */
 export class StoreCacheAdmin implements CacheAdmin {
   readonly #deps: CacheAdminDeps;
 
@@ -76,6 +77,9 @@ export class StoreCacheAdmin implements CacheAdmin {
       state,
       isHeld: isDaemon ? held !== undefined : undefined,
       history: store.history(domain),
+      // After the answers, which may have had it looked up.
+      lastDane: store.lastDane(domain),
+      heldDane: dane.peek(domain),
       override: rules().overrides.find(domain, now()),
       answers,
     };

@@ -5,7 +5,7 @@
 import { LRUCache } from "lru-cache";
 
 import type { DaneState, KnownDaneKind } from "../../policy/verdict.ts";
-import type { DaneSource, KnownDane } from "./dane-source.ts";
+import type { DaneMemory, KnownDane } from "./dane-source.ts";
 
 /** Durations in milliseconds. */
 interface DaneCacheOptions {
@@ -22,6 +22,12 @@ interface DaneCacheOptions {
 interface DiscoveredDane {
   readonly state: DaneState;
   readonly ttl: number;
+  /** Nothing was asked, because the resolver is not trusted: "none" for now, and no knowledge to be kept. */
+  readonly isUnasked?: boolean;
+}
+
+interface RememberedDane extends KnownDane {
+  readonly isUnasked?: true;
 }
 
 export interface DaneCacheDeps {
@@ -41,9 +47,9 @@ interface Flight {
   readonly result: Promise<KnownDane>;
 }
 
-export class DaneCache implements DaneSource {
+export class DaneCache implements DaneMemory {
   readonly #deps: DaneCacheDeps;
-  readonly #known: LRUCache<string, KnownDane>;
+  readonly #known: LRUCache<string, RememberedDane>;
   /** Single flight; see LookupEngine for why a Map of promises is safe. */
   readonly #flights = new Map<string, Flight>();
 
@@ -67,6 +73,10 @@ export class DaneCache implements DaneSource {
     return patience > 0 ? firstOf(flight.result, patience, standIn) : standIn;
   }
 
+  peek(domain: string): KnownDane | undefined {
+    return this.#known.peek(domain);
+  }
+
   /** Has all that is known looked at again when it is next asked for: the clock was stepped. */
   expire(): void {
     for (const [domain, { value }] of this.#known.dump()) this.#known.set(domain, { ...value, until: 0 });
@@ -80,12 +90,20 @@ export class DaneCache implements DaneSource {
   }
 
   async #discover(domain: string): Promise<KnownDane> {
-    const { state: found, ttl } = await this.#ask(domain);
+    const { state: found, ttl, isUnasked = false } = await this.#ask(domain);
     const { holdMin, holdMax } = this.#deps.options;
     const until = this.#deps.now() + Math.min(Math.max(ttl * 1000, holdMin), holdMax);
     const lastKnown = this.#lastKnown(domain, this.#known.get(domain));
-    if (found.kind !== "unknown" && found.kind !== lastKnown) this.#deps.remember(domain, found.kind);
-    const known = { state: withLastKnown(found, lastKnown), until };
+    // What is kept may not be what memory holds: the domain had no row yet, or the disk was full. That nothing was asked fills
+    // a void, so that a policy beside a resolver that does not validate outlives an outage too, but replaces no knowledge.
+    const recalled = this.#recalled(domain);
+    const isNews = isUnasked ? recalled === undefined : found.kind !== recalled;
+    if (found.kind !== "unknown" && isNews) this.#deps.remember(domain, found.kind);
+    const known = {
+      state: withLastKnown(found, lastKnown),
+      until,
+      ...(isUnasked && { isUnasked: true as const }),
+    };
     this.#known.set(domain, known);
     return known;
   }
@@ -100,8 +118,13 @@ export class DaneCache implements DaneSource {
     }
   }
 
-  #lastKnown(domain: string, known: KnownDane | undefined): KnownDaneKind | undefined {
-    if (known !== undefined) return lastKnownOf(known.state);
+  #lastKnown(domain: string, known: RememberedDane | undefined): KnownDaneKind | undefined {
+    return known === undefined || known.isUnasked === true
+      ? this.#recalled(domain)
+      : lastKnownOf(known.state);
+  }
+
+  #recalled(domain: string): KnownDaneKind | undefined {
     try {
       return this.#deps.recall(domain);
     } catch {

@@ -16,6 +16,12 @@ export interface DaneSource {
   find(domain: string, acceptsLastKnown: boolean): KnownDane | Promise<KnownDane>;
 }
 
+/** A source whose memory can be looked into. */
+export interface DaneMemory extends DaneSource {
+  /** What was last found out of `domain`, even if it is due again. Nothing is asked or changed. */
+  peek(domain: string): KnownDane | undefined;
+}
+
 /** Where the answer does not depend on DANE. */
 export const DANE_NOT_ASKED: KnownDane = { state: { kind: "none" }, until: Infinity };
 

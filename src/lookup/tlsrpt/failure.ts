@@ -1,5 +1,5 @@
 /** Which failures a domain's owner is told of by TLSRPT, and what of them. */
-import type { FetchError } from "../../net/policy-host/policy-fetcher.ts";
+import type { FetchError, FetchFailureReason } from "../../net/policy-host/policy-fetcher.ts";
 import { DnsError } from "../../net/dns/resolver.ts";
 import type { PolicyFailure } from "../../net/tlsrpt/datagram.ts";
 import { recordName } from "../../policy/record.ts";
@@ -15,10 +15,17 @@ export function reportableFailure(domain: string, outcome: ResolutionOutcome): P
   return undefined;
 }
 
-/** Undefined where we gave up ourselves, had too much to do, or our own proxy failed. */
+const OUR_FAULTS: ReadonlySet<FetchFailureReason> = new Set<FetchFailureReason>([
+  "aborted",
+  "overloaded",
+  "local-error",
+  "proxy-failed",
+]);
+
+/** Undefined where we gave up ourselves, had too much to do, or our own machine or proxy failed. */
 export function reportableFetchFailure(domain: string, error: FetchError): PolicyFailure | undefined {
   const { failureClass, reason } = error;
-  if (reason === "aborted" || reason === "overloaded" || reason === "proxy-failed") return undefined;
+  if (OUR_FAULTS.has(reason)) return undefined;
   return { failureClass, reason, information: informationOf(domain, error) };
 }
 

@@ -27,7 +27,7 @@ export interface TlsrptEvents {
   dropped(domain: string): void;
   /** A fault of our own. */
   failed(domain: string, error: unknown): void;
-  /** The collector can be reached again, or no longer, or for another reason than before. */
+  /** The collector takes reports again, for a minute without loss; or no longer, or for another reason than before. */
   collectorChanged(result: DatagramResult): void;
 }
 
@@ -50,6 +50,9 @@ const REMEMBERED = 1_000;
 const HOLD_MIN = 60_000;
 const HOLD_MAX = 86_400_000;
 
+/** Milliseconds without loss after which the collector counts as well: one that is behind takes some and loses some. */
+const CALM = 60_000;
+
 interface Job {
   readonly domain: string;
   readonly failure: PolicyFailure;
@@ -66,7 +69,8 @@ export class TlsrptReporter {
   readonly #waiting: Job[] = [];
   readonly #stop = new AbortController();
   #workers = 0;
-  #lastResult: DatagramResult["kind"] = "sent";
+  #collectorState: DatagramResult["kind"] = "sent";
+  #lostAt = -Infinity;
 
   constructor(deps: TlsrptReporterDeps) {
     this.#deps = deps;
@@ -136,11 +140,13 @@ export class TlsrptReporter {
   }
 
   #send(domain: string, octets: Uint8Array): void {
-    const { collector, events } = this.#deps;
+    const { collector, events, now } = this.#deps;
     const result = collector.send(octets);
     events.delivered(domain, result);
-    if (result.kind !== this.#lastResult) events.collectorChanged(result);
-    this.#lastResult = result.kind;
+    if (result.kind !== "sent") this.#lostAt = now();
+    else if (now() - this.#lostAt < CALM) return;
+    if (result.kind !== this.#collectorState) events.collectorChanged(result);
+    this.#collectorState = result.kind;
   }
 }
 

@@ -136,8 +136,10 @@ class Questions {
     } catch (error) {
       if (!(error instanceof DnsError) || error.code === "aborted") throw error;
       this.ttl = Math.min(this.ttl, this.#failureTtl);
-      // Where no name can be, there is nothing, for certain: an MX host or its TLSA name that is too long.
-      if (error.code === "bad-name") {
+      // Where no name can be, there is nothing, for certain: an MX host or its TLSA name that is too long, or a host whose
+      // aliases go round.
+      const isLoop = error.code === "cname-loop" && (type === "A" || type === "AAAA");
+      if (error.code === "bad-name" || isLoop) {
         return {
           records: [],
           canonicalName: name,

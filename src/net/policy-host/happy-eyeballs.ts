@@ -20,7 +20,8 @@ export function connectionOrder(addresses: Iterable<string>): string[] {
 
 /**
  * Connects to one of `addresses`: the next is tried when one fails, or beside it after 300 ms; the first to stand wins.
- * Throws {@link FetchFailure} `connect-failed` when all failed, and the signal's reason when it fires.
+ * Throws {@link FetchFailure} when all failed, `local-error` if it was this machine that could not and else `connect-failed`,
+ * and the signal's reason when it fires.
  */
 export function connectFirst(
   addresses: readonly string[],
@@ -31,6 +32,7 @@ export function connectFirst(
     const waiting = [...addresses];
     const racing = new Set<Socket>();
     const failures: string[] = [];
+    const codes: string[] = [];
     let timer: NodeJS.Timeout | undefined;
 
     const finish = (): void => {
@@ -58,11 +60,12 @@ export function connectFirst(
       socket.on("error", (error) => {
         if (!racing.delete(socket)) return;
         failures.push(`${address}: ${connectFailureText(error)}`);
+        codes.push(errorCode(error));
         tryNext();
         if (racing.size > 0) return;
         finish();
         reject(
-          new FetchFailure("connect-failed", `no connection to port ${port} of ${failures.join("; ")}`, {
+          new FetchFailure(reasonOf(codes), `no connection to port ${port} of ${failures.join("; ")}`, {
             cause: error,
           }),
         );
@@ -77,6 +80,25 @@ export function connectFirst(
     signal.addEventListener("abort", onAbort, { once: true });
     tryNext();
   });
+}
+
+/** What connect(2) says when the packets never left: no descriptor, memory, local port or permission. */
+const LOCAL_CODES: ReadonlySet<string> = new Set([
+  "EMFILE",
+  "ENFILE",
+  "ENOBUFS",
+  "ENOMEM",
+  "EADDRNOTAVAIL",
+  "EACCES",
+  "EPERM",
+]);
+
+/** One address that refuses is the host's fault, whatever the others met; one of a family we have no route for says nothing. */
+function reasonOf(codes: readonly string[]): "connect-failed" | "local-error" {
+  const telling = codes.filter((code) => code !== "ENETUNREACH");
+  return telling.length > 0 && telling.every((code) => LOCAL_CODES.has(code))
+    ? "local-error"
+    : "connect-failed";
 }
 
 const FAILURE_TEXTS: Readonly<Record<string, string>> = {

@@ -182,8 +182,13 @@ function asFailure(error: unknown, deadline: Deadline): FetchFailure {
   // Whatever a step says after the signal fired, the signal is why.
   if (deadline.abortedByCaller) return new FetchFailure("aborted", `given up while ${deadline.step}`);
   if (deadline.signal.aborted) {
-    return new FetchFailure("timeout", `${deadline.passed} (was ${deadline.step})`);
+    // A proxy of ours that hangs is no fault of the policy host's.
+    const isProxy = error instanceof FetchFailure && error.reason === "proxy-failed";
+    return new FetchFailure(
+      isProxy ? "proxy-failed" : "timeout",
+      `${deadline.passed} (was ${deadline.step})`,
+    );
   }
   if (error instanceof FetchFailure) return error;
-  return new FetchFailure("http-error", `fetch failed: ${errorText(error)}`, { cause: error });
+  return new FetchFailure("local-error", `fetch failed: ${errorText(error)}`, { cause: error });
 }

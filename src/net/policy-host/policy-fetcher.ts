@@ -65,6 +65,8 @@ export type FetchFailureReason =
   | "aborted"
   /** Too many fetches wait for their turn already. As with `aborted`, no fault of the policy host's. */
   | "overloaded"
+  /** This machine could not: no descriptor, memory, port or permission, or a fault of our own. No fault of the host's either. */
+  | "local-error"
   | "dns-error"
   | "no-address"
   | "address-refused"

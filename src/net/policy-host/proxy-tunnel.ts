@@ -10,7 +10,7 @@ import type { Proxy } from "./proxy.ts";
  * Asks `proxy` for a tunnel to `target` (`host:port`; the proxy resolves the name). Fills in the trace's address.
  *
  * @param secureContext the roots an https:// proxy is verified against
- * Throws {@link FetchFailure} `proxy-failed`, and an abort error when the signal fires.
+ * Throws {@link FetchFailure} `proxy-failed`, when the signal fires too.
  */
 export async function openTunnel(
   proxy: Proxy,
@@ -46,7 +46,7 @@ export async function openTunnel(
     socket.destroy();
     throw new FetchFailure("proxy-failed", `the proxy refused the tunnel with status ${statusCode}`);
   } catch (cause) {
-    if (cause instanceof FetchFailure || signal.aborted) throw cause;
+    if (cause instanceof FetchFailure) throw cause;
     throw new FetchFailure("proxy-failed", `no tunnel through the proxy: ${errorText(cause)}`, {
       cause,
     });

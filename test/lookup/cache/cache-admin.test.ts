@@ -1,6 +1,7 @@
 /** The cache commands on a store and an engine: list, show, refresh, forget, export and import. */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { renderCacheReport } from "../../../src/cli/cache-report.ts";
 import type { ImportOptions, ImportResult } from "../../../src/lookup/cache/cache-admin.ts";
 import {
   CacheRecordError,
@@ -17,19 +18,24 @@ import type { Entry, PolicyStore } from "../../../src/store/store.ts";
 import { parseConfig } from "../../../src/config.ts";
 import { DAY, HOUR, MINUTE, SECOND } from "../../helpers/clock.ts";
 import { collect } from "../../helpers/collect.ts";
+import type { DaneMemory } from "../../../src/lookup/dane/dane-source.ts";
 import { fixedDane } from "../../helpers/dane-source.ts";
 import { DEFAULTS, MAPS, secure, startWorld, type World, type WorldOptions } from "../../helpers/world.ts";
 import { DAY as DAY_MS, T0, entry, failure, pin } from "../../store/entries.ts";
 
 const D = "d.example";
 
-function adminOf(world: World, overrides = ""): StoreCacheAdmin {
+function adminOf(
+  world: World,
+  overrides = "",
+  dane: DaneMemory = fixedDane({ kind: "none" }),
+): StoreCacheAdmin {
   const parsed = parseConfig(`overrides: [${overrides}]`, "f.yaml", {}).overrides;
   const rules = { maps: MAPS, overrides: new Overrides(parsed, () => {}) };
   return new StoreCacheAdmin({
     store: world.store,
     engine: world.engine,
-    dane: fixedDane({ kind: "none" }),
+    dane,
     rules: () => rules,
     isDaemon: true,
     now: world.clock.now,
@@ -234,6 +240,28 @@ describe("show", () => {
       Array.from(MAPS, () => "NOTFOUND override"),
     );
     expect(report.state).toBe("pinned");
+  });
+
+  it("tells of the DANE state: what was last known, and what memory holds until when", async () => {
+    const { world, admin } = await pinned();
+    await using _ = world;
+    expect((await admin.show(D)).dane).toEqual({ last_known: null, held: null });
+    world.store.noteDane(D, "all");
+    const until = world.clock.now() + MINUTE;
+    const dane = fixedDane({ kind: "unknown", reason: "MX of d.example: servfail", lastKnown: "all" }, until);
+    const report = await adminOf(world, "", dane).show(D);
+    expect(report.dane).toEqual({
+      last_known: "all",
+      held: {
+        state: "unknown",
+        reason: "MX of d.example: servfail",
+        until: new Date(until).toISOString(),
+      },
+    });
+    const text = renderCacheReport(report);
+    expect(text).toMatch(/^dane +unknown: MX of d\.example: servfail$/m);
+    expect(text).toContain("last known: every MX host has TLSA records (all)");
+    expect(text).toContain("in 1 min");
   });
 
   it("says when a failed fetch is tried again, and why it failed", async () => {
@@ -459,6 +487,22 @@ describe("import", () => {
       { line: 3, domain: "e.example", result: "accepted", reason: null },
     ]);
     expect((await listed(admin)).map(({ domain }) => domain)).toEqual(["e.example"]);
+  });
+
+  it.each([
+    [
+      "a policy fetched a little after now",
+      { pin: pin({ fetchedAt: T0 + MINUTE }) },
+      { pin: pin() }, // else it would stand in the way of newer ones
+    ],
+    [
+      "a renewal after the end",
+      { pin: pin({ renewAt: pin().expiresAt }) },
+      { pin: pin({ renewAt: T0 }) }, // else it would lapse
+    ],
+    ["a check in a month", { checkAt: T0 + 30 * DAY }, { checkAt: T0 + DAY }], // else a new id would go unseen
+  ])("moves back %s", (_, written, read) => {
+    expect(parseRecord(Buffer.from(line(entry(D, written))), T0, MINUTE)).toEqual(entry(D, read));
   });
 
   it("reads any octets as a row or as a refusal", () => {

@@ -233,6 +233,53 @@ describe("what was last known before a restart", () => {
     expect(same.remembered).toEqual([]);
   });
 
+  it("is not replaced where nothing was asked, because the resolver is not trusted", async () => {
+    const clock = new Clock();
+    const remembered: string[] = [];
+    let isUnasked = true;
+    const cache = new DaneCache({
+      recall: () => "all",
+      remember: (_, kind) => remembered.push(kind),
+      discover: async () => (isUnasked ? { state: none, ttl: 30, isUnasked } : { state: unknown, ttl: 30 }),
+      now: clock.now,
+      options: { memoryEntries: 10, holdMin: SECOND, holdMax: DAY, patience: MINUTE },
+    });
+    expect((await cache.find(D, true)).state).toEqual(none);
+    expect(remembered).toEqual([]);
+    isUnasked = false;
+    clock.advance(MINUTE);
+    expect((await cache.find(D, false)).state).toEqual(unknownAfter("all"));
+  });
+
+  it("is none, where nothing was known and nothing is asked, so that an outage lifts no policy", async () => {
+    const remembered: string[] = [];
+    const cache = new DaneCache({
+      recall: () => undefined,
+      remember: (_, kind) => remembered.push(kind),
+      discover: async () => ({ state: none, ttl: 30, isUnasked: true }),
+      now: new Clock().now,
+      options: { memoryEntries: 10, holdMin: SECOND, holdMax: DAY, patience: MINUTE },
+    });
+    await cache.find(D, true);
+    expect(remembered).toEqual(["none"]);
+  });
+
+  it("is noted again as long as it was not kept, the domain having had no row", async () => {
+    const clock = new Clock();
+    const noted: string[] = [];
+    const cache = new DaneCache({
+      recall: () => undefined,
+      remember: (_, kind) => noted.push(kind),
+      discover: async () => ({ state: none, ttl: 30 }),
+      now: clock.now,
+      options: { memoryEntries: 10, holdMin: SECOND, holdMax: DAY, patience: MINUTE },
+    });
+    await cache.find(D, false);
+    clock.advance(MINUTE);
+    await cache.find(D, false);
+    expect(noted).toEqual(["none", "none"]);
+  });
+
   it("does not hide what a failed discovery says of the MX set", async () => {
     const { cache } = startAfterRestart("all", async () => unknownAfter("insecure-mx"));
     expect((await cache.find(D, true)).state).toEqual(unknownAfter("insecure-mx"));

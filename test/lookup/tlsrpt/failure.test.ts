@@ -67,8 +67,8 @@ it("only a record that is there and not valid is reported without a fetch", () =
   expect(reportableFailure(D, { kind: "current", recordId: "1" })).toBeUndefined();
 });
 
-it.each<FetchFailureReason>(["aborted", "overloaded"])(
-  "that we ended it ourselves (%s) is not told",
+it.each<FetchFailureReason>(["aborted", "overloaded", "local-error"])(
+  "that it ended by a fault of ours (%s) is not told",
   (reason) => {
     const trace = { url: "https://mta-sts.d.example/", durationMs: 0 };
     const error = new FetchError("sts-policy-fetch-error", reason, reason, trace);

@@ -13,6 +13,7 @@ import { UnixDatagramSender } from "../../../src/net/tlsrpt/unix-datagram.ts";
 import { createCa, type CertificateOptions } from "../../helpers/certificates.ts";
 import { HOUR, MINUTE } from "../../helpers/clock.ts";
 import { DatagramReceiver } from "../../helpers/datagram-receiver.ts";
+import { startPolicyHost } from "../../helpers/policy-host.ts";
 import { startWorld, type World, type WorldOptions } from "../../helpers/world.ts";
 
 const D = "d.example";
@@ -212,6 +213,20 @@ describe.each(cases)("%s", (reason, code, information, prepare) => {
   });
 });
 
+it("tls-version is reported as 301", async () => {
+  using receiver = new DatagramReceiver();
+  await using reporting = await ReportingWorld.start(receiver.path);
+  const { world } = reporting;
+  const tls = { minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "DEFAULT@SECLEVEL=0" } as const;
+  const address = "127.0.0.2";
+  await using _old = await startPolicyHost({ ca: world.ca, address, port: world.host.port, tls });
+  world.publish(D);
+  world.dns.zone.a(`mta-sts.${D}`, address);
+  expect(await world.ask(D)).toBe("NOTFOUND");
+  const received: unknown = JSON.parse(await receiver.next());
+  expect(received).toEqual(datagram(301, "tls-version", `${HOST} [${address}]: `));
+});
+
 describe("one datagram", () => {
   it("goes out for each fetch that failed, none for questions in between", async () => {
     using receiver = new DatagramReceiver();
@@ -338,6 +353,7 @@ describe("a collector that is", () => {
     reporter.report(failed(D));
     await expect.poll(() => log.slice(2)).toEqual([`${D} absent`]);
     using second = new DatagramReceiver({ path: `${first.path}2` });
+    world.clock.advance(MINUTE);
     reporter.report(failed(D));
     await expect.poll(() => log.slice(3)).toEqual([`${D} sent`, "collector sent"]);
     expect(second.received.length, "what was lost stays lost").toBeLessThanOrEqual(1);
@@ -354,8 +370,29 @@ describe("a collector that is", () => {
     expect(await world.ask(D)).toBe("NOTFOUND");
     await expect.poll(() => log).toEqual([`${D} full`, "collector full"]);
     receiver.drain();
+    world.clock.advance(MINUTE);
     reporter.report(failed(D));
     await expect.poll(() => log.slice(2)).toEqual([`${D} sent`, "collector sent"]);
+  });
+
+  it("behind is mentioned once, and again only after a minute without loss", async () => {
+    let now = 0;
+    let count = 0;
+    const { reporter, log } = reporterWith({
+      resolver: resolverOfRecord(RUA),
+      collector: {
+        send: () =>
+          now < 5 * MINUTE && count++ % 2 === 0 ? { kind: "full", reason: "behind" } : { kind: "sent" },
+        close() {},
+      },
+      now: () => now,
+    });
+    for (; now < 7 * MINUTE; now += 30_000) {
+      const before = log.length;
+      reporter.report(failed(D));
+      await expect.poll(() => log.length).toBeGreaterThan(before);
+    }
+    expect(log.filter((line) => line.startsWith("collector"))).toEqual(["collector full", "collector sent"]);
   });
 
   it("slow gets what its queue holds, and the rest is lost at once", async () => {
@@ -396,7 +433,7 @@ describe("the queue", () => {
   };
 
   it("is bounded: what comes while it is full is dropped", () => {
-    const { reporter, log } = reporterWith(hanging);
+    const { reporter, log } = reporterWith({ resolver: hanging });
     for (let i = 0; i < MAX_WAITING; i++) reporter.report(failed(D));
     expect(log).toEqual([]);
     reporter.report(failed("late.example"));
@@ -405,7 +442,7 @@ describe("the queue", () => {
   });
 
   it("is given up without a word when we stop", async () => {
-    const { reporter, log } = reporterWith(hanging);
+    const { reporter, log } = reporterWith({ resolver: hanging });
     for (let i = 0; i < 10; i++) reporter.report(failed(D));
     await new Promise((resolve) => setTimeout(resolve));
     reporter.stop();
@@ -417,12 +454,13 @@ describe("the queue", () => {
 
   it("goes on after a fault of our own", async () => {
     let count = 0;
-    const { reporter, log } = reporterWith({
+    const resolver: Resolver = {
       resolve: <T extends RecordType>(): Promise<DnsAnswer<T>> => {
         count++;
         return Promise.reject(new TypeError("broken"));
       },
-    });
+    };
+    const { reporter, log } = reporterWith({ resolver });
     for (let i = 0; i < 10; i++) reporter.report(failed(D));
     await expect.poll(() => log).toHaveLength(10);
     expect(new Set(log)).toEqual(new Set([`${D} failed: TypeError: broken`]));
@@ -442,13 +480,31 @@ function failed(domain: string): Resolution {
   };
 }
 
-function reporterWith(resolver: Resolver): { reporter: TlsrptReporter; log: string[] } {
+/** A resolver that gives every name this TXT record. */
+function resolverOfRecord(text: string): Resolver {
+  return {
+    resolve: (name) =>
+      Promise.resolve({
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only TXT is asked for
+        records: [text] as never,
+        canonicalName: name,
+        nameMissing: false,
+        ttl: 60,
+        authenticated: false,
+      }),
+  };
+}
+
+function reporterWith(given: Pick<TlsrptReporterDeps, "resolver"> & Partial<TlsrptReporterDeps>): {
+  reporter: TlsrptReporter;
+  log: string[];
+} {
   const log: string[] = [];
   const deps: TlsrptReporterDeps = {
-    resolver,
     collector: { send: () => ({ kind: "sent" }), close() {} },
     events: recorder(log),
     now: () => 0,
+    ...given,
   };
   return { reporter: new TlsrptReporter(deps), log };
 }

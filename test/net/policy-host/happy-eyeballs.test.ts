@@ -1,8 +1,12 @@
+import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
+import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
 import { connectFirst, connectionOrder } from "../../../src/net/policy-host/happy-eyeballs.ts";
+
+const MODULE = "../../../src/net/policy-host/happy-eyeballs.ts";
 
 describe("the order of addresses", () => {
   it.each<[readonly string[], readonly string[]]>([
@@ -55,6 +59,22 @@ describe("connecting", () => {
     await expect(connecting).rejects.toThrow("enough");
     await expect(connectFirst(["127.0.0.2"], deaf.port, controller.signal)).rejects.toThrow("enough");
   });
+});
+
+it("connecting without a free descriptor is local-error: no fault of the host's", async () => {
+  const program = `
+    import { openSync } from "node:fs";
+    import { connectFirst } from ${JSON.stringify(import.meta.resolve(MODULE))};
+    // The first connection loads what Node loads lazily.
+    const attempt = () =>
+      connectFirst(["127.0.0.1", "127.0.0.2"], 1, new AbortController().signal).catch(({ reason }) => reason);
+    const reasons = [await attempt()];
+    try { for (;;) openSync("/dev/null"); } catch {}
+    reasons.push(await attempt());
+    console.log(reasons.join());`;
+  const limited = ["-c", 'ulimit -n 60; exec "$0" "$@"', process.execPath];
+  const { stdout } = await promisify(execFile)("sh", [...limited, "--input-type=module", "-e", program]);
+  expect(stdout.trim()).toBe("connect-failed,local-error");
 });
 
 /** A listening socket whose backlog is full, so that the kernel leaves further connections without an answer. */

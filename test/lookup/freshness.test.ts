@@ -163,8 +163,7 @@ describe("nextFailure", () => {
   ])(
     "with a pin that has %d ms to live pauses for %d ms at most, so that it does not lapse",
     (left, pause) => {
-      const { pin } = entry();
-      const held = pin && { ...pin, expiresAt: NOW + left };
+      const held = pin({ expiresAt: NOW + left });
       const many = { ...failure("1", NOW), count: 50 };
       expect(nextFailure({ failure: many, pin: held }, "1", error("timeout"), NOW, OPTIONS).retryAt).toBe(
         NOW + pause,

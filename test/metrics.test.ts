@@ -296,43 +296,49 @@ describe("/readyz", () => {
       expect(metrics.get(`stsmapd_validation{state="${each}"}`)).toBe(Number(each === state));
   });
 
-  it.skipIf(!canMount())("is degraded, but 200, while the disk is full", async () => {
-    using home = new Home();
-    await using world = await startWorld();
-    const disk = join(home.path, "disk");
-    mkdirSync(disk);
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", disk]);
-    try {
-      await using daemon = await start(
-        home,
-        world,
-        `store: { path: ${disk}/cache.sqlite }\ndane: { enabled: false }\n`,
-      );
-      fill(join(disk, "ballast"));
-      world.publish(D);
-      expect(await ask(daemon, D)).toBe("OK");
-      expect(await ready(daemon)).toMatchObject({
-        status: 200,
-        ready: true,
-        state: "degraded",
-        problems: ["store-not-writable"],
-        store: { writable: false, last_error: { code: "full", message: expect.any(String) } },
-        disk: { free_bytes: 0 },
-      });
-      const metrics = await scrape(daemon);
-      expect(metrics.get("stsmapd_store_writable")).toBe(0);
-      expect(metrics.get("stsmapd_store_free_bytes")).toBe(0);
-      expect(metrics.get('stsmapd_store_failures_total{operation="write",code="full"}')).toBeGreaterThan(0);
+  it.skipIf(!canMount())(
+    "is degraded, but 200, while the disk is full (needs the right to mount)",
+    async () => {
+      using home = new Home();
+      await using world = await startWorld();
+      const disk = join(home.path, "disk");
+      mkdirSync(disk);
+      execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", disk]);
+      try {
+        await using daemon = await start(
+          home,
+          world,
+          `store: { path: ${disk}/cache.sqlite }\ndane: { enabled: false }\n`,
+        );
+        fill(join(disk, "ballast"));
+        world.publish(D);
+        expect(await ask(daemon, D)).toBe("OK");
+        expect(await ready(daemon)).toMatchObject({
+          status: 200,
+          ready: true,
+          state: "degraded",
+          problems: ["store-not-writable"],
+          store: { writable: false, last_error: { code: "full", message: expect.any(String) } },
+          disk: { free_bytes: 0 },
+        });
+        const metrics = await scrape(daemon);
+        expect(metrics.get("stsmapd_store_writable")).toBe(0);
+        expect(metrics.get("stsmapd_store_free_bytes")).toBe(0);
+        expect(metrics.get('stsmapd_store_failures_total{operation="write",code="full"}')).toBeGreaterThan(0);
 
-      rmSync(join(disk, "ballast"));
-      world.publish("e.example");
-      expect(await ask(daemon, "e.example")).toBe("OK");
-      expect(await ready(daemon)).toMatchObject({ state: "ok", store: { writable: true, last_error: null } });
-      expect((await scrape(daemon)).get("stsmapd_store_writable")).toBe(1);
-    } finally {
-      execFileSync("umount", ["-l", disk]);
-    }
-  });
+        rmSync(join(disk, "ballast"));
+        world.publish("e.example");
+        expect(await ask(daemon, "e.example")).toBe("OK");
+        expect(await ready(daemon)).toMatchObject({
+          state: "ok",
+          store: { writable: true, last_error: null },
+        });
+        expect((await scrape(daemon)).get("stsmapd_store_writable")).toBe(1);
+      } finally {
+        execFileSync("umount", ["-l", disk]);
+      }
+    },
+  );
 });
 
 describe("the TCP port", () => {

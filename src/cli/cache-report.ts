@@ -1,10 +1,9 @@
 /** The readable form of a CacheReport: state, why, since when, until when, what happens next. */
 import type { AnswerReason, CacheAnswer, CacheReport, NextAction } from "../lookup/cache/cache-admin.ts";
 import type { KnownDaneKind } from "../policy/verdict.ts";
+import { field, labelled } from "./fields.ts";
 import { idText } from "./id-text.ts";
 import { dueFrom, moment, momentFrom, span } from "./times.ts";
-
-const LABEL_WIDTH = 10;
 
 export function renderCacheReport(report: CacheReport): string {
   const { at, domain, history, answers } = report;
@@ -161,12 +160,4 @@ function answerLines(answers: readonly CacheAnswer[]): string[] {
     const maps = group.map(({ map }) => map).join(", ");
     return `${group.length === 1 ? "map" : "maps"} ${maps}: ${text}`;
   });
-}
-
-function labelled(label: string, texts: readonly string[]): string[] {
-  return texts.map((text, index) => field(index === 0 ? label : "", text));
-}
-
-function field(label: string, text: string): string {
-  return `${label.padEnd(LABEL_WIDTH)}${text}`;
 }

@@ -11,13 +11,12 @@ import type { FetchTrace } from "../net/policy-host/policy-fetcher.ts";
 import type { MapProfile } from "../policy/map-profile.ts";
 import type { Override } from "../policy/override.ts";
 import { recordName } from "../policy/record.ts";
-import type { Reply } from "../policy/reply.ts";
+import { replyText } from "../policy/reply.ts";
 import type { NotFoundReason } from "../policy/verdict.ts";
 import { daneLines, validationText } from "./dane-report.ts";
+import { field, labelled, printable } from "./fields.ts";
 import { moment } from "./times.ts";
 import { tlsrptLines } from "./tlsrpt-report.ts";
-
-const LABEL_WIDTH = 10;
 
 const CACHE_NOTE =
   "This did not look into the cache: a daemon that saw a policy before applies that one until it expires.";
@@ -146,17 +145,6 @@ function answerLines(answers: readonly MapAnswer[], override: Override | undefin
   });
 }
 
-function replyText(reply: Reply): string {
-  switch (reply.status) {
-    case "OK":
-      return `OK ${reply.text}`;
-    case "NOTFOUND":
-      return "NOTFOUND";
-    case "TEMP":
-      return `TEMP ${reply.reason}`;
-  }
-}
-
 const NOT_FOUND_BECAUSE: Record<NotFoundReason, string> = {
   "no-policy": "there is no policy to apply",
   "mode-none": "the owner has withdrawn MTA-STS (mode none)",
@@ -195,19 +183,6 @@ function consequence({ profile, verdict, reply }: MapAnswer, override: Override 
     case "defer":
       return DEFERS;
   }
-}
-
-function labelled(label: string, texts: readonly string[]): string[] {
-  return texts.map((text, index) => field(index === 0 ? label : "", text));
-}
-
-function field(label: string, text: string): string {
-  return `${label.padEnd(LABEL_WIDTH)}${printable(text)}`;
-}
-
-/** A name in DNS may hold any octet, so that it could command the terminal or forge a line: `\x1b` for ESC. */
-function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
 
 function seconds(count: number): string {

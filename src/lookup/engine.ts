@@ -103,10 +103,14 @@ export class LookupEngine {
     return this.#memory.peek(domain);
   }
 
-  /** Notes that `domain` was asked for, by somebody whom another answered. */
+  /** Notes that `domain` was asked for, by somebody whom another answered. Never throws. */
   noteUse(domain: string): void {
-    const state = this.#memory.get(domain);
-    if (state !== undefined) this.#noteUse(state, this.#deps.now());
+    try {
+      const state = this.#memory.get(domain);
+      if (state !== undefined) this.#noteUse(state, this.#deps.now());
+    } catch (error) {
+      this.#deps.events.failed(domain, error);
+    }
   }
 
   /** Has the row of `domain` read again: it was deleted, or written by another process. */

@@ -26,3 +26,15 @@ export function temporaryFailure(reason: string): Reply {
   const printable = reason.replace(/[^\x20-\x7e]+/g, "?");
   return { status: "TEMP", reason: printable.slice(0, MAX_REASON) };
 }
+
+/** `reply` as people are shown it, which is close to socketmap's words. */
+export function replyText(reply: Reply): string {
+  switch (reply.status) {
+    case "OK":
+      return `OK ${reply.text}`;
+    case "NOTFOUND":
+      return "NOTFOUND";
+    case "TEMP":
+      return `TEMP ${reply.reason}`;
+  }
+}

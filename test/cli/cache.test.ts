@@ -294,7 +294,7 @@ async function typed(place: Place, answer: string): Promise<number | null> {
 }
 
 describe("forget on a terminal", () => {
-  it.skipIf(!existsSync("/usr/bin/script"))("asks first", async () => {
+  it.skipIf(!existsSync("/usr/bin/script"))("asks first (needs script(1))", async () => {
     await using world = await startWorld();
     using place = new Place(world);
     world.publish(D);

@@ -36,7 +36,7 @@ describe("in Postfix 3.7", () => {
   });
 });
 
-describe.skipIf(!(await hasForky()))("in Postfix 3.11", () => {
+describe.skipIf(!(await hasForky()))("in Postfix 3.11 (needs the forky folder)", () => {
   let sender: Sender;
   beforeAll(async () => {
     sender = await world().addSender("sender311", {}, forkyFolder);

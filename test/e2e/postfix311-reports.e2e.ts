@@ -38,7 +38,7 @@ const failures = [
   { fault: "a self-signed certificate", label: "self-signed", host: mx.selfSigned, code: 205 },
 ];
 
-describe.skipIf(!(await hasForky()))("Postfix 3.11 reports", () => {
+describe.skipIf(!(await hasForky()))("Postfix 3.11 reports (needs the forky folder)", () => {
   let collector: DatagramReceiver;
   let sender: Sender;
   beforeAll(async () => {

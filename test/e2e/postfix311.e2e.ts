@@ -92,7 +92,7 @@ const comparison = [
   },
 ];
 
-describe.skipIf(!(await hasForky()))("a policy in enforce mode", () => {
+describe.skipIf(!(await hasForky()))("a policy in enforce mode (needs the forky folder)", () => {
   let sender311: Sender;
   let sender311Without: Sender;
   beforeAll(async () => {

@@ -70,7 +70,7 @@ describe("the policy host's addresses", () => {
     );
   });
 
-  it.runIf(hasIpv6)("are tried IPv6 first, then IPv4", async () => {
+  it.runIf(hasIpv6)("are tried IPv6 first, then IPv4 (needs ::1)", async () => {
     const resolver = resolverOf({ A: ["127.0.0.1"], AAAA: ["::1"] });
     expect((await testFetcher({ ca, port, resolver }).fetch("example.com")).trace.address).toBe("127.0.0.1");
     await using six = await startPolicyHost({ ca, address: "::1", port });
@@ -142,7 +142,7 @@ describe("a policy host that takes connections and then says nothing", () => {
   });
 });
 
-it.runIf(hasIpv6)("a /64 counts as one address", async () => {
+it.runIf(hasIpv6)("a /64 counts as one address (needs ::1)", async () => {
   await using six = await startPolicyHost({ ca, address: "::1", port });
   const { promise: arrived, resolve: arrive } = Promise.withResolvers<ServerResponse>();
   six.respond("held.example", { body: arrive });

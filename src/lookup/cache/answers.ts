@@ -2,7 +2,7 @@
 import type { MapProfile } from "../../policy/map-profile.ts";
 import { overrideReply } from "../../policy/override.ts";
 import { postfixReply } from "../../policy/postfix-reply.ts";
-import type { Reply } from "../../policy/reply.ts";
+import { replyText } from "../../policy/reply.ts";
 import { needsDane, verdict } from "../../policy/verdict.ts";
 import type { Verdict } from "../../policy/verdict.ts";
 import type { AnswerReason, CacheAnswer } from "./cache-admin.ts";
@@ -26,10 +26,14 @@ export async function cacheAnswers(
   return Promise.all(
     Array.from(maps, async ([map, profile]) => {
       if (override !== undefined)
-        return { map, answer: wording(overrideReply(override, domain, profile)), because: "override" };
+        return { map, answer: replyText(overrideReply(override, domain, profile)), because: "override" };
       if (state === undefined || !state.isAnswerable(now)) return { map, answer: null, because: "not-known" };
       const decided = await decide(domain, state, profile, dane, now);
-      return { map, answer: wording(postfixReply(decided, profile.attributes)), because: reasonOf(decided) };
+      return {
+        map,
+        answer: replyText(postfixReply(decided, profile.attributes)),
+        because: reasonOf(decided),
+      };
     }),
   );
 }
@@ -61,16 +65,5 @@ function reasonOf(decided: Verdict): AnswerReason {
       return "deferred";
     case "not-found":
       return decided.because;
-  }
-}
-
-function wording(reply: Reply): string {
-  switch (reply.status) {
-    case "OK":
-      return `OK ${reply.text}`;
-    case "NOTFOUND":
-      return "NOTFOUND";
-    case "TEMP":
-      return `TEMP ${reply.reason}`;
   }
 }

@@ -50,7 +50,7 @@ interface Flight {
 export class DaneCache implements DaneMemory {
   readonly #deps: DaneCacheDeps;
   readonly #known: LRUCache<string, RememberedDane>;
-  /** Single flight; see LookupEngine for why a Map of promises is safe. */
+  /** Single flight; see Resolutions for why a Map of promises is safe. */
   readonly #flights = new Map<string, Flight>();
 
   constructor(deps: DaneCacheDeps) {

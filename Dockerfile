@@ -10,7 +10,7 @@ WORKDIR /build
 # Without the workspaces, for the image has its own Node; without scripts, for all that is native comes prebuilt.
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --workspaces=false --ignore-scripts
-COPY tsconfig.json tsconfig.build.json ./
+COPY tsconfig.json rolldown.config.ts ./
 COPY src src
 RUN npm run build && npm prune --omit=dev --workspaces=false --ignore-scripts
 

@@ -13,7 +13,6 @@ import { withTlsrpt } from "./lookup/tlsrpt/reporter.ts";
 import type { Metrics } from "./metrics/metrics.ts";
 import { startRefresher, watchSharedStore, watchSteps } from "./parts/background.ts";
 import {
-  createCacheAdmin,
   createDaneCache,
   createEngine,
   createTlsrptReporter,
@@ -23,9 +22,10 @@ import {
 import type { Phase } from "./parts/health.ts";
 import { createMonitoring } from "./parts/monitoring.ts";
 import { createNetwork } from "./parts/network.ts";
+import type { Network } from "./parts/network.ts";
 import { needRestart } from "./parts/reload.ts";
-import { startAdmin, startListener, startMetrics } from "./parts/servers.ts";
-import type { AdminServer } from "./server/admin.ts";
+import { startListener } from "./parts/servers.ts";
+import type { AdminServer, TcpAdminServer } from "./server/admin.ts";
 import { clientLimit } from "./server/client-limit.ts";
 import type { LookupServer } from "./server/listener.ts";
 import { openStore } from "./store/open-store.ts";
@@ -60,6 +60,9 @@ const systemUptime = (): number => performance.now();
 
 /** Of the time stopping may take, this part is for lookups to end by themselves, the rest for their TEMP to be written. */
 const PATIENT_PART = 0.8;
+
+/** Milliseconds. */
+const PREPARE_DELAY = 500;
 
 type Release = () => Promise<void> | void;
 
@@ -136,10 +139,12 @@ async function acquire(
     clients: () => clientsOf(config, servers),
   });
   // They tell that we stop as long as somebody waits for an answer, so they end after the listeners.
-  const page = await startMetrics(config, monitoring, log);
-  releases.push(() => page?.close());
+  let page: TcpAdminServer | undefined;
   let admin: AdminServer | undefined;
-  releases.push(() => admin?.close());
+  releases.push(
+    () => page?.close(),
+    () => admin?.close(),
+  );
 
   releases.push(() => drain(servers, engine, config.lookup.stopTimeout));
   const isMap = (map: string) => service.rules.maps.has(map);
@@ -148,12 +153,16 @@ async function acquire(
     const counted = countedLookup(service, listener.protocol, ofLookups, isMap, systemUptime);
     servers.push(await startListener(listener, counted, maxClients, ofServers));
   }
+  // Postfix is served. Nobody waits for the code that comes with what follows.
   validation.start();
-
+  const { createCacheAdmin } = await import("./parts/cache-admin.ts");
+  const { startAdmin, startMetrics } = await import("./parts/admin.ts");
+  page = await startMetrics(config, monitoring, log);
   const rules = () => service.rules;
   const cache = createCacheAdmin(config, { store, engine, dane, rules, isDaemon: true, now });
   admin = await startAdmin(config, cache, monitoring, log);
   phase = "serving";
+  releases.push(prepareLater(network));
   releases.push(() => {
     phase = "stopping";
   });
@@ -171,6 +180,16 @@ async function acquire(
     },
     stop: () => (stopped ??= releaseAll(releases, log)),
   };
+}
+
+/**
+ * Loads what speaks HTTPS, which takes as long as all the rest of start-up: not before the first questions are answered, and
+ * not only when it is wanted, for an upgrade takes the files of a running daemon away.
+ */
+function prepareLater(network: Network): Release {
+  // What cannot be loaded is tried again, and reported, by the first fetch.
+  const timer = setTimeout(() => void network.prepare().catch(() => undefined), PREPARE_DELAY);
+  return () => clearTimeout(timer);
 }
 
 /** Connected clients by the protocol they speak. */

@@ -1,8 +1,6 @@
 /** Logs: one JSON object a line on standard output, or text for people on a terminal. */
-import { createRequire } from "node:module";
 import { isatty } from "node:tty";
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from "pino";
-import type * as PinoPretty from "pino-pretty";
 import { LogOutput } from "./log-output.ts";
 
 export type { Logger } from "pino";
@@ -21,11 +19,11 @@ const STDOUT = 1;
  * A logger that writes to the file descriptor `fd`, known to be a `terminal` or not. That it cannot be written is nobody's
  * trouble: lines are lost, and their number is logged when it can be written again.
  */
-export function createLogger(
+export async function createLogger(
   { level, format, lost }: LogOptions,
   fd = STDOUT,
   terminal = isatty(fd),
-): Logger {
+): Promise<Logger> {
   const isPretty = format === "pretty" || (format === "auto" && terminal);
   const output = new LogOutput(
     fd,
@@ -42,15 +40,15 @@ export function createLogger(
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    isPretty ? prettyStream(output, terminal) : output,
+    isPretty ? await prettyStream(output, terminal) : output,
   );
   return logger;
 }
 
 /** Text for people. In this thread, because a worker would lose the last lines. */
-function prettyStream(output: LogOutput, terminal: boolean): DestinationStream {
+async function prettyStream(output: LogOutput, terminal: boolean): Promise<DestinationStream> {
   // Loaded only here: a service never needs it.
-  const { prettyFactory }: typeof PinoPretty = createRequire(import.meta.url)("pino-pretty");
+  const { prettyFactory } = await import("pino-pretty");
   // Colours on a terminal are left to pino-pretty, which knows NO_COLOR.
   const colours = terminal ? {} : { colorize: false };
   const format = prettyFactory({ ...colours, singleLine: true, translateTime: "SYS:HH:MM:ss.l" });

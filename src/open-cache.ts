@@ -2,7 +2,8 @@
 import type { Config } from "./config.ts";
 import type { CacheAdmin } from "./lookup/cache/cache-admin.ts";
 import type { LookupEvents } from "./lookup/events.ts";
-import { createCacheAdmin, createDaneCache, createEngine, lookupRules } from "./parts/lookup.ts";
+import { createCacheAdmin } from "./parts/cache-admin.ts";
+import { createDaneCache, createEngine, lookupRules } from "./parts/lookup.ts";
 import type { Now } from "./parts/lookup.ts";
 import { createNetwork } from "./parts/network.ts";
 import { openStore } from "./store/open-store.ts";

@@ -16,7 +16,7 @@ const MAIN = new URL("../src/main.ts", import.meta.url);
 const TALKER = `
   import { createInterface } from "node:readline";
   import { createLogger } from ${JSON.stringify(LOG.href)};
-  const log = createLogger({ level: "info", format: "json" });
+  const log = await createLogger({ level: "info", format: "json" });
   for await (const text of createInterface({ input: process.stdin })) {
     log.info(text);
     process.stderr.write("said\\n");

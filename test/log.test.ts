@@ -21,13 +21,17 @@ describe("createLogger", () => {
   });
 
   /** What is in the file at the moment `write` returns. */
-  function written(options: LogOptions, terminal: boolean, write: (logger: Logger) => void): string {
-    write(createLogger(options, fd, terminal));
+  async function written(
+    options: LogOptions,
+    terminal: boolean,
+    write: (logger: Logger) => void,
+  ): Promise<string> {
+    write(await createLogger(options, fd, terminal));
     return readFileSync(file, "utf8");
   }
 
-  it("writes a JSON object a line, with the time in ISO 8601 and the level by name", () => {
-    const text = written({ level: "info", format: "json" }, true, (logger) => {
+  it("writes a JSON object a line, with the time in ISO 8601 and the level by name", async () => {
+    const text = await written({ level: "info", format: "json" }, true, (logger) => {
       logger.info({ domain: "example.com" }, "resolved");
       logger.warn("late");
     });
@@ -45,16 +49,16 @@ describe("createLogger", () => {
     expect(rest).toEqual([]);
   });
 
-  it("writes the cause of an error", () => {
-    const text = written({ level: "info", format: "json" }, false, (logger) => {
+  it("writes the cause of an error", async () => {
+    const text = await written({ level: "info", format: "json" }, false, (logger) => {
       logger.error({ err: new Error("no policy", { cause: new Error("no route") }) }, "failed");
     });
     expect(text).toContain("no policy");
     expect(text).toContain("no route");
   });
 
-  it("writes nothing below its level", () => {
-    const text = written({ level: "warn", format: "json" }, false, (logger) => {
+  it("writes nothing below its level", async () => {
+    const text = await written({ level: "warn", format: "json" }, false, (logger) => {
       logger.info("quiet");
     });
     expect(text).toBe("");
@@ -65,8 +69,8 @@ describe("createLogger", () => {
     ["auto", false, false], // a log collector
     ["pretty", false, true], // asked for, wherever it goes
     ["json", true, false], // asked for, wherever it goes
-  ] as const)("with format %s and terminal %s, is pretty: %s", (format, terminal, pretty) => {
-    const text = written({ level: "info", format }, terminal, (logger) => {
+  ] as const)("with format %s and terminal %s, is pretty: %s", async (format, terminal, pretty) => {
+    const text = await written({ level: "info", format }, terminal, (logger) => {
       logger.info({ domain: "example.com" }, "resolved");
     });
     expect(text.startsWith("{")).toBe(!pretty);
@@ -74,8 +78,8 @@ describe("createLogger", () => {
     expect(text).toContain("example.com");
   });
 
-  it("writes no colours where there is no terminal", () => {
-    const text = written({ level: "info", format: "pretty" }, false, (logger) => {
+  it("writes no colours where there is no terminal", async () => {
+    const text = await written({ level: "info", format: "pretty" }, false, (logger) => {
       logger.error("plain");
     });
     expect(text).toContain("ERROR: plain");

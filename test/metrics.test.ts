@@ -403,9 +403,9 @@ it("prints its state to the log on SIGUSR1", async () => {
   });
 });
 
-it("counts lines of the log that are lost", () => {
+it("counts lines of the log that are lost", async () => {
   const lost = { count: 0 };
-  const log = createLogger({ level: "info", format: "json", lost }, openSync("/dev/full", "w"));
+  const log = await createLogger({ level: "info", format: "json", lost }, openSync("/dev/full", "w"));
   log.info("one");
   log.info("two");
   expect(lost.count).toBe(2);

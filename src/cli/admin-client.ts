@@ -1,5 +1,4 @@
 /** The cache commands by way of the daemon's admin socket. */
-import { request } from "node:http";
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
@@ -14,7 +13,11 @@ import type {
   RefreshResult,
 } from "../lookup/cache/cache-admin.ts";
 import type { CacheRecord } from "../lookup/cache/record.ts";
+import process from "node:process";
 import { splitLines } from "../server/lines.ts";
+
+// An import of node:http reads all that it exports, and so loads fetch and WebSocket: 30 ms and megabytes.
+const { request } = process.getBuiltinModule("node:http");
 
 /**
  * - `unreachable`: nobody listens on the socket: the daemon is down.

@@ -26,7 +26,7 @@ export async function serve(options: { readonly config?: string }): Promise<numb
   const config = loadConfig({ path: options.config, env: process.env });
   const metrics = new Metrics();
   const lost = metrics.count("stsmapd_log_lines_lost_total", "Lines of the log that could not be written.");
-  const log = createLogger({ ...config.log, lost });
+  const log = await createLogger({ ...config.log, lost });
   // Clients are taken before startDaemon returns: from then on, a signal must not cut them off.
   const stopAsked = stopSignal();
   const daemon = await startDaemon(config, log, process.env, metrics);

@@ -1,15 +1,6 @@
 /** YAML text → values, and for every value the place it was read from. */
-import { createRequire } from "node:module";
-import type * as Yaml from "yaml";
+import * as yaml from "yaml";
 import type { Path } from "./tree.ts";
-
-const require = createRequire(import.meta.url);
-
-/** The YAML library. Loaded at the first call, because a daemon without a configuration file can do without its 12 MB. */
-function yaml(): typeof Yaml {
-  const library: typeof Yaml = require("yaml");
-  return library;
-}
 
 /** A problem of the text itself. */
 interface SyntaxProblem {
@@ -30,7 +21,7 @@ export interface YamlFile {
 /** Reads one YAML document. Never throws. */
 export function readYaml(text: string): YamlFile {
   if (text.trim() === "") return { value: undefined, problems: [], locate: () => "1:1" };
-  const { LineCounter, parseDocument } = yaml();
+  const { LineCounter, parseDocument } = yaml;
   const lines = new LineCounter();
   // Duplicate keys are sought below, where the key is known.
   const document = parseDocument(text, {
@@ -67,11 +58,11 @@ export function readYaml(text: string): YamlFile {
 
 /** `value` as YAML. */
 export function writeYaml(value: unknown): string {
-  return yaml().stringify(value);
+  return yaml.stringify(value);
 }
 
-function offsetOf(document: Yaml.Document.Parsed, path: Path, part: "key" | "value"): number {
-  const { isAlias, isMap, isScalar, isSeq } = yaml();
+function offsetOf(document: yaml.Document.Parsed, path: Path, part: "key" | "value"): number {
+  const { isAlias, isMap, isScalar, isSeq } = yaml;
   let node: unknown = document.contents;
   let offset = document.contents?.range[0] ?? 0;
   for (const [depth, step] of path.entries()) {
@@ -89,11 +80,11 @@ function offsetOf(document: Yaml.Document.Parsed, path: Path, part: "key" | "val
 }
 
 function startOf(node: unknown): number | undefined {
-  return yaml().isNode(node) ? node.range?.[0] : undefined;
+  return yaml.isNode(node) ? node.range?.[0] : undefined;
 }
 
 function duplicateKeys(node: unknown, path: Path = []): { offset: number; path: Path }[] {
-  const { isMap, isScalar, isSeq } = yaml();
+  const { isMap, isScalar, isSeq } = yaml;
   if (isSeq(node)) return node.items.flatMap((item, index) => duplicateKeys(item, [...path, index]));
   if (!isMap(node)) return [];
   const seen = new Set<string>();

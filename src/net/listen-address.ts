@@ -26,7 +26,7 @@ export function parseHostPort(text: string): HostPort | undefined {
 
 /** The inverse of {@link parseHostPort}. */
 export function formatHostPort({ host, port }: HostPort): string {
-  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** Reads `host:port`, `[v6]:port` or `unix:/path`; undefined for anything else. */

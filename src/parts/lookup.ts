@@ -5,22 +5,18 @@ import type { Config } from "../config.ts";
 import { logAppliedOverride, logExpiredOverride, logValidation } from "../events/daemon-events.ts";
 import type { DaneEvents } from "../events/network-events.ts";
 import type { Logger } from "../log.ts";
-import type { CacheAdmin } from "../lookup/cache/cache-admin.ts";
 import { DaneCache } from "../lookup/dane/dane-cache.ts";
 import { daneState } from "../lookup/dane/dane-source.ts";
 import { LookupEngine } from "../lookup/engine.ts";
 import type { EngineDeps } from "../lookup/engine.ts";
 import type { LookupRules } from "../lookup/maps.ts";
 import { Overrides } from "../lookup/overrides.ts";
-import { StoreCacheAdmin } from "../lookup/cache/store-cache-admin.ts";
-import type { CacheAdminDeps } from "../lookup/cache/store-cache-admin.ts";
 import { TlsrptReporter } from "../lookup/tlsrpt/reporter.ts";
 import type { TlsrptEvents } from "../lookup/tlsrpt/reporter.ts";
 import { ValidationMonitor } from "../lookup/dane/validation-monitor.ts";
 import { UnixDatagramSender } from "../net/tlsrpt/unix-datagram.ts";
 import type { KnownDaneKind } from "../policy/verdict.ts";
 import type { PolicyStore } from "../store/store.ts";
-import { RENEWAL_PACE, renewalsAtOnce } from "./background.ts";
 import type { Network } from "./network.ts";
 
 /** The longest an answer waits for its policy to reach the disk, in milliseconds. */
@@ -40,13 +36,6 @@ export function createEngine(
     options: { ...lookup, memoryEntries, commitTimeout: COMMIT_TIMEOUT },
     random: () => randomInt(2 ** 32) / 2 ** 32,
   });
-}
-
-/** The cache commands; `refreshAll` keeps the pace of the refresher. */
-export function createCacheAdmin(config: Config, parts: Omit<CacheAdminDeps, "options">): CacheAdmin {
-  const { recheckMin } = config.freshness;
-  const options = { pace: RENEWAL_PACE, concurrency: renewalsAtOnce(config), recheckMin };
-  return new StoreCacheAdmin({ ...parts, options });
 }
 
 /** Maps and overrides as the configuration has them. Without a `log` nothing is said of overrides. */

@@ -16,6 +16,8 @@ import { USER_AGENT } from "../version.ts";
 export interface Network {
   readonly resolver: Resolver;
   readonly fetcher: PolicyFetcher;
+  /** Loads what the first fetch needs. Rejects where it cannot. */
+  readonly prepare: () => Promise<void>;
   /** What is under way, and what waits for its turn. */
   readonly queues: () => Readonly<Record<"dnsWaiting" | "fetchesRunning" | "fetchesWaiting", number>>;
   /** Whether DANE is looked for and the AD bit of the name servers in force may be trusted. */
@@ -51,6 +53,7 @@ export function createNetwork(
   return {
     resolver,
     fetcher,
+    prepare: () => fetcher.prepare(),
     queues: () => ({
       dnsWaiting: client.waiting,
       fetchesRunning: fetcher.running,

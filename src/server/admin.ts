@@ -3,7 +3,6 @@
  * use it, and on TCP. It knows nothing of what its routes do.
  */
 import { once } from "node:events";
-import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -12,7 +11,11 @@ import { formatHostPort } from "../net/listen-address.ts";
 import type { HostPort } from "../net/listen-address.ts";
 import { listenError } from "./listen-error.ts";
 import { listenOnUnixSocket } from "./unix-socket.ts";
+import process from "node:process";
 import type { UnixSocketOptions } from "./unix-socket.ts";
+
+// An import of node:http reads all that it exports, and so loads fetch and WebSocket: 30 ms and megabytes.
+const { createServer } = process.getBuiltinModule("node:http");
 
 export interface AdminRequest {
   /** What stands in the path for each `:name` of the route. */

@@ -49,6 +49,6 @@ export function openStore(options: OpenStoreOptions): PolicyStore {
     if (report !== undefined) onSetAside(report);
     return new RetryingStore(store);
   }
-  if (examine) void store.examine();
+  if (examine) store.examineSoon();
   return new RetryingStore(store);
 }

@@ -28,6 +28,9 @@ export interface SqliteStoreOptions extends WriterOptions {
 
 /** Milliseconds the main thread waits for a lock: in WAL mode a reader meets one only while the log is recovered. */
 const READ_PATIENCE = 250;
+
+/** Milliseconds from opening to the search for damage. */
+const EXAMINE_DELAY = 250;
 /** Rows deleted by one transaction, so that writes get in between. */
 const DELETED_AT_ONCE = 500;
 /** Rows looked at by one transaction. */
@@ -43,6 +46,7 @@ export class SqliteStore implements PolicyStore {
   #identity: string | undefined;
   /** This process's number in the file's rows, 0 before its first write. */
   #writer = 0;
+  #examination: NodeJS.Timeout | undefined;
   #lastError: StoreError | undefined;
   #mending: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -149,7 +153,13 @@ export class SqliteStore implements PolicyStore {
     return this.#mend(() => this.#thread.request("findDamage", undefined));
   }
 
+  /** The same, a little later: whoever opens the file is about to answer, and the thread takes 10 ms to start. */
+  examineSoon(): void {
+    this.#examination = setTimeout(() => void this.examine(), EXAMINE_DELAY);
+  }
+
   close(): Promise<void> {
+    clearTimeout(this.#examination);
     this.#closing ??= this.#close();
     return this.#closing;
   }

@@ -47,10 +47,14 @@ export class Home implements Disposable {
   }
 }
 
-/** Runs a command to its end. */
-export async function stsmapd(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Finished> {
+/** Runs a command to its end; `main` is the checkout's program, or one that was built. */
+export async function stsmapd(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  main = MAIN,
+): Promise<Finished> {
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, [MAIN, ...args], { env }, (error, stdout, stderr) => {
+    execFile(process.execPath, [main, ...args], { env }, (error, stdout, stderr) => {
       const status = error === null ? 0 : error.code;
       if (typeof status === "number") resolve({ status, stdout, stderr });
       else reject(error);
@@ -88,15 +92,15 @@ export class Daemon implements AsyncDisposable {
   }
 
   /** Starts it and waits until it is ready. */
-  static async start(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Daemon> {
-    const daemon = await Daemon.spawn(args, env);
+  static async start(args: readonly string[], env: NodeJS.ProcessEnv, main = MAIN): Promise<Daemon> {
+    const daemon = await Daemon.spawn(args, env, main);
     await daemon.logged("ready");
     return daemon;
   }
 
   /** The process, which has yet to start. */
-  static async spawn(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Daemon> {
-    const child = spawn(process.execPath, [MAIN, "serve", ...args], {
+  static async spawn(args: readonly string[], env: NodeJS.ProcessEnv, main = MAIN): Promise<Daemon> {
+    const child = spawn(process.execPath, [main, "serve", ...args], {
       env,
       stdio: ["ignore", "pipe", "inherit"],
     });

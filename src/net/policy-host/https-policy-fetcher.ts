@@ -1,21 +1,15 @@
 /** Fetches policies over HTTPS (RFC 8461 §3.2, §3.3), directly or through a proxy. */
-import type { Duplex } from "node:stream";
-import type { SecureContext } from "node:tls";
 import { parsePolicy, type ParsedPolicy, PolicyError } from "../../policy/policy.ts";
 import { AddressGuard } from "./address-guard.ts";
 import { networksOf } from "./address-network.ts";
 import { Deadline } from "./deadline.ts";
 import { errorText, failureClassOf, FetchFailure, type FetchTraceDraft } from "./fetch-failure.ts";
 import { FetchQueue } from "./fetch-queue.ts";
-import { connectFirst } from "./happy-eyeballs.ts";
+import type { PolicyClient, Route } from "./policy-client.ts";
 import { FetchError, type FetchedPolicy, type PolicyFetcher } from "./policy-fetcher.ts";
 import { policyHostAddresses } from "./addresses.ts";
-import { requestPolicy } from "./request.ts";
-import { openTunnel } from "./proxy-tunnel.ts";
-import type { Proxy, ProxySelector } from "./proxy.ts";
+import type { ProxySelector } from "./proxy.ts";
 import type { Resolver } from "../dns/resolver.ts";
-import { handshake, policyHostContext } from "./tls-handshake.ts";
-import { systemRoots } from "./trusted-roots.ts";
 
 const PATH = "/.well-known/mta-sts.txt";
 
@@ -45,13 +39,6 @@ export interface HttpsPolicyFetcherOptions {
   readonly now: () => number;
 }
 
-/** How a policy host is reached. */
-interface Route {
-  readonly proxy?: Proxy;
-  /** Empty with a proxy. */
-  readonly addresses: readonly string[];
-}
-
 /**
  * The {@link PolicyFetcher} of the daemon. The wait for a slot does not count towards the deadline, but the caller's signal
  * ends it. Each fetch has a connection of its own, closed before `fetch` settles.
@@ -60,7 +47,7 @@ export class HttpsPolicyFetcher implements PolicyFetcher {
   readonly #options: HttpsPolicyFetcherOptions;
   readonly #guard: AddressGuard;
   readonly #queue: FetchQueue;
-  #secureContext: SecureContext | undefined;
+  #client: Promise<PolicyClient> | undefined;
 
   /** Throws AddressGuardError for a bad range in `allowAddresses`. */
   constructor(options: HttpsPolicyFetcherOptions) {
@@ -91,7 +78,8 @@ export class HttpsPolicyFetcher implements PolicyFetcher {
       const release = await this.#queue.acquire(networksOf(route.addresses), deadline.signal);
       deadline.resume();
       try {
-        const body = await this.#get(host, origin, route, trace, deadline);
+        const client = await this.#loadClient();
+        const body = await client.get(host, { origin, path: PATH, ...route }, trace, deadline);
         return { ...parse(body), trace: { ...trace, durationMs: deadline.spentMs } };
       } finally {
         release();
@@ -114,47 +102,27 @@ export class HttpsPolicyFetcher implements PolicyFetcher {
     return { addresses: await policyHostAddresses(host, resolver, this.#guard, deadline.signal) };
   }
 
-  async #get(
-    host: string,
-    origin: string,
-    route: Route,
-    trace: FetchTraceDraft,
-    deadline: Deadline,
-  ): Promise<Uint8Array> {
-    const { signal } = deadline;
-    const { userAgent, maxBytes, connectTimeoutMs } = this.#options;
-    deadline.step = "connecting";
-    deadline.connecting(connectTimeoutMs);
-    const transport = await this.#connect(host, route, trace, signal);
+  /**
+   * Loads what speaks TLS and HTTP, which start-up does not wait for: it doubles its time. Best done soon after, for an upgrade
+   * takes the files of a running daemon away. Rejects where they cannot be read.
+   */
+  async prepare(): Promise<void> {
+    await this.#loadClient();
+  }
+
+  #loadClient(): Promise<PolicyClient> {
+    this.#client ??= this.#importClient();
+    return this.#client;
+  }
+
+  async #importClient(): Promise<PolicyClient> {
     try {
-      deadline.step = "in the TLS handshake";
-      const socket = await handshake(transport, host, this.#context(), trace, signal);
-      try {
-        deadline.connected();
-        deadline.step = "waiting for the policy";
-        return await requestPolicy(socket, { origin, path: PATH, userAgent, maxBytes }, trace, signal);
-      } finally {
-        socket.destroy();
-      }
-    } finally {
-      transport.destroy();
+      const { PolicyClient } = await import("./policy-client.ts");
+      return new PolicyClient(this.#options);
+    } catch (error) {
+      this.#client = undefined;
+      throw error;
     }
-  }
-
-  async #connect(host: string, route: Route, trace: FetchTraceDraft, signal: AbortSignal): Promise<Duplex> {
-    const { port } = this.#options;
-    if (route.proxy !== undefined) {
-      return openTunnel(route.proxy, `${host}:${port}`, this.#context(), trace, signal);
-    }
-    const socket = await connectFirst(route.addresses, port, signal);
-    if (socket.remoteAddress !== undefined) trace.address = socket.remoteAddress;
-    return socket;
-  }
-
-  /** Made at the first fetch: it takes tens of milliseconds, which start-up should not. */
-  #context(): SecureContext {
-    this.#secureContext ??= policyHostContext([...systemRoots(), ...this.#options.extraRoots]);
-    return this.#secureContext;
   }
 }
 

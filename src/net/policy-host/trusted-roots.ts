@@ -1,7 +1,6 @@
-/** The certificate authorities that policy hosts are verified against. */
+/** Certificate authorities of the administrator's own, which policy hosts may be verified against. */
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { getCACertificates } from "node:tls";
 import { errorText } from "./fetch-failure.ts";
 
 /**
@@ -53,15 +52,4 @@ export function readRootsFile(path: string): string[] {
     }
   }
   return certificates;
-}
-
-/**
- * The system's roots, or Node's bundled ones where the system has none, with those of NODE_EXTRA_CA_CERTS.
- * Takes tens of milliseconds: for the first fetch, not for start-up.
- */
-export function systemRoots(): string[] {
-  const system = getCACertificates("system");
-  const roots = system.length > 0 ? system : getCACertificates("bundled");
-  // The system's folder often holds each certificate under several names.
-  return [...new Set([...roots, ...getCACertificates("extra")])];
 }

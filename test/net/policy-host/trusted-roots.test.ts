@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { readRootsFile, systemRoots } from "../../../src/net/policy-host/trusted-roots.ts";
+import { systemRoots } from "../../../src/net/policy-host/system-roots.ts";
+import { readRootsFile } from "../../../src/net/policy-host/trusted-roots.ts";
 import { createCa } from "../../helpers/certificates.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "stsmapd-roots-"));

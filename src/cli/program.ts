@@ -1,10 +1,12 @@
 /** The command line: arguments to command, failure to exit status. */
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 
 import { parseListenAddress } from "../net/listen-address.ts";
 import type { ListenAddress } from "../net/listen-address.ts";
 import { VERSION } from "../version.ts";
 import { addCacheCommands } from "./cache-commands.ts";
+import { SHELLS } from "./completion/shells.ts";
+import type { Shell } from "./completion/shells.ts";
 import { ExitCode } from "./exit-code.ts";
 import type { Question } from "./lookup-client.ts";
 
@@ -12,14 +14,35 @@ const CONFIG_OPTION = new Option("-c, --config <file>", "configuration file, YAM
   .env("STSMAPD_CONFIG")
   .default(undefined, "/etc/stsmapd/stsmapd.yaml, if there is one");
 
+/** Takes the exit status of the command that was run. */
+type Finish = (status: number) => void;
+
 /**
  * Runs the command that `argv` (as in process.argv) names.
- * Each command's code is loaded only when it is called, so that none waits for what another needs.
  *
  * @returns the exit status
  */
 export async function run(argv: readonly string[]): Promise<number> {
   let status: number = ExitCode.ok;
+  const program = createProgram((result) => {
+    status = result;
+  });
+  try {
+    await program.parseAsync([...argv]);
+    return status;
+  } catch (error) {
+    // Commander has printed its message; help and version end here too, with status 0.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
+    const { reportFailure } = await import("./report-failure.ts");
+    return reportFailure(error);
+  }
+}
+
+/**
+ * All commands and their options. The completions and the tests of the manual pages read them from here.
+ * Each command's code is loaded only when it is called, so that none waits for what another needs.
+ */
+export function createProgram(finish: Finish): Command {
   const program = new Command("stsmapd")
     .description(
       "Answers Postfix, over socketmap or tcp_table, with the MTA-STS policies (RFC 8461) of next hops.",
@@ -28,7 +51,16 @@ export async function run(argv: readonly string[]): Promise<number> {
     .helpCommand(false)
     .exitOverride()
     .showHelpAfterError("(stsmapd --help lists the commands)");
+  addServe(program, finish);
+  addCheck(program, finish);
+  addQuery(program, finish);
+  addCacheCommands(program.command("cache"), CONFIG_OPTION, finish);
+  addConfig(program, finish);
+  addCompletion(program, finish);
+  return program;
+}
 
+function addServe(program: Command, finish: Finish): void {
   program
     .command("serve")
     .description("run the daemon in the foreground until SIGTERM or SIGINT")
@@ -36,9 +68,11 @@ export async function run(argv: readonly string[]): Promise<number> {
     .addHelpText("after", SERVE_HELP)
     .action(async (options: { config?: string }) => {
       const { serve } = await import("./serve.ts");
-      status = await serve(options);
+      finish(await serve(options));
     });
+}
 
+function addCheck(program: Command, finish: Finish): void {
   program
     .command("check")
     .description(
@@ -50,9 +84,11 @@ export async function run(argv: readonly string[]): Promise<number> {
     .addHelpText("after", CHECK_HELP)
     .action(async (nextHop: string, options: { config?: string; json?: boolean }) => {
       const { check } = await import("./check.ts");
-      status = await check(nextHop, options);
+      finish(await check(nextHop, options));
     });
+}
 
+function addQuery(program: Command, finish: Finish): void {
   program
     .command("query")
     .description("ask the running daemon as Postfix would, and print its reply")
@@ -77,32 +113,32 @@ export async function run(argv: readonly string[]): Promise<number> {
         options: { config?: string; map: string; server?: ListenAddress; protocol?: Question["protocol"] },
       ) => {
         const { query } = await import("./query.ts");
-        status = await query(nextHop, options);
+        finish(await query(nextHop, options));
       },
     );
+}
 
-  addCacheCommands(program.command("cache"), CONFIG_OPTION, (result) => {
-    status = result;
-  });
-
+function addConfig(program: Command, finish: Finish): void {
   program
     .command("config")
     .description("print the effective configuration: file, environment and defaults together")
     .addOption(CONFIG_OPTION)
     .action(async (options: { config?: string }) => {
       const { config } = await import("./config.ts");
-      status = config(options);
+      finish(config(options));
     });
+}
 
-  try {
-    await program.parseAsync([...argv]);
-    return status;
-  } catch (error) {
-    // Commander has printed its message; help and version end here too, with status 0.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
-    const { reportFailure } = await import("./report-failure.ts");
-    return reportFailure(error);
-  }
+function addCompletion(program: Command, finish: Finish): void {
+  program
+    .command("completion")
+    .description("print a script with which a shell completes these commands")
+    .addArgument(new Argument("<shell>", "whose script").choices(SHELLS))
+    .addHelpText("after", COMPLETION_HELP)
+    .action(async (shell: Shell) => {
+      const { completion } = await import("./completion.ts");
+      finish(completion(program, shell));
+    });
 }
 
 function parseServer(text: string): ListenAddress {
@@ -123,3 +159,10 @@ Exit status: 0 there is a policy, 1 there is none, 2 it cannot be told (DNS or t
 
 const QUERY_HELP = `
 Exit status: 0 OK, 1 not found, 2 temporary or permanent failure, 69 the daemon does not answer.`;
+
+const COMPLETION_HELP = `
+For this session of bash:  . <(stsmapd completion bash)
+For every one, as root:
+  stsmapd completion bash >/usr/share/bash-completion/completions/stsmapd
+  stsmapd completion zsh >/usr/share/zsh/vendor-completions/_stsmapd
+  stsmapd completion fish >/usr/share/fish/vendor_completions.d/stsmapd.fish`;

@@ -7,8 +7,7 @@ export const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** The pages of the project, relative to the checkout. */
 export function pages(): string[] {
-  const exclude = (path: string) => ["node_modules", "dist"].includes(basename(path));
-  return globSync("**/*.md", { cwd: root, exclude }).toSorted();
+  return globSync("**/*.md", { cwd: root, exclude: isForeign }).toSorted();
 }
 
 export function readPage(page: string): string {
@@ -44,6 +43,10 @@ export function commandLines(text: string, name: string): string[] {
     .map((line) => line.replace(/^\$ /, "").replace(/ {2,}\S.*$| #.*$/, ""))
     .flatMap((line) => line.split(/ \| |; | && /))
     .filter((line) => line.startsWith(`${name} `));
+}
+
+function isForeign(path: string): boolean {
+  return ["node_modules", "dist"].includes(basename(path));
 }
 
 function withoutCode(text: string): string {

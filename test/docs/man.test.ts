@@ -105,7 +105,7 @@ describe("stsmapd(8)", () => {
 
   it("has every exit status", () => {
     const statuses = items(page).filter(({ heading }) => heading === "EXIT STATUS");
-    expect(statuses.map(({ title }) => Number(title))).toEqual(Object.values(ExitCode));
+    expect(statuses.map(({ title }) => Number(title))).toEqual([...new Set<number>(Object.values(ExitCode))]);
   });
 });
 

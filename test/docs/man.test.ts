@@ -98,7 +98,7 @@ describe("stsmapd(8)", () => {
 
   it("names every command in its synopsis", () => {
     const synopsis = /^\.Sh SYNOPSIS\n([^]+?)^\.Sh /m.exec(page)?.[1] ?? "";
-    const named = [...synopsis.matchAll(/^\.Cm (.+)$/gm)].map(([, name]) => name);
+    const named = [...synopsis.matchAll(/^\.Cm (.+)$/gm)].map(([, name = ""]) => name);
     const leaves = commands.filter((command) => command.commands.length === 0);
     expect(named.toSorted()).toEqual(leaves.map(({ path }) => path.join(" ")).toSorted());
   });

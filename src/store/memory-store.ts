@@ -119,14 +119,18 @@ export class MemoryStore implements PolicyStore {
     this.#refuseWhenClosed();
     const entries = { enforce: 0, testing: 0, none: 0, unpinned: 0 };
     let expiringSoon = 0;
+    let lapsing = 0;
     let oldestCheck: number | undefined;
-    for (const { pin, checkedAt } of this.#entries()) {
+    for (const { pin, failure, checkedAt, usedAt } of this.#entries()) {
       entries[pin?.mode ?? "unpinned"]++;
       if (pin === undefined) continue;
-      if (pin.expiresAt > now && pin.expiresAt <= now + WEEK_MS) expiringSoon++;
+      if (pin.expiresAt > now && pin.expiresAt <= now + WEEK_MS) {
+        expiringSoon++;
+        if (pin.mode !== "none" && failure !== undefined && usedAt > now - WEEK_MS) lapsing++;
+      }
       oldestCheck = Math.min(checkedAt, oldestCheck ?? checkedAt);
     }
-    return { entries, expiringSoon, oldestCheck };
+    return { entries, expiringSoon, lapsing, oldestCheck };
   }
 
   changedElsewhere(): string[] {
@@ -138,7 +142,7 @@ export class MemoryStore implements PolicyStore {
   }
 
   health(): StoreHealth {
-    return { writable: true };
+    return { writable: true, readable: true };
   }
 
   async close(): Promise<void> {

@@ -97,15 +97,17 @@ export class SqliteStatements {
 
   counts(now: number): StoreCounts {
     const entries = { enforce: 0, testing: 0, none: 0, unpinned: 0 };
+    const until = now + WEEK_MS;
+    const since = now - WEEK_MS;
     let expiringSoon = 0;
     let oldestCheck: number | undefined;
-    for (const { mode, number, soon, oldest } of this.#all.modes.all({ now, until: now + WEEK_MS })) {
+    for (const { mode, number, soon, oldest } of this.#all.modes.all({ now, until })) {
       entries[mode ?? "unpinned"] = number;
       if (mode === null) continue;
       expiringSoon += soon;
       oldestCheck = Math.min(oldest, oldestCheck ?? oldest);
     }
-    return { entries, expiringSoon, oldestCheck };
+    return { entries, expiringSoon, lapsing: this.#all.lapsing.get({ now, until, since }) ?? 0, oldestCheck };
   }
 }
 
@@ -191,5 +193,13 @@ function prepareAll(db: Database.Database) {
          count(*) FILTER (WHERE expires_at > :now AND expires_at <= :until) AS soon
        FROM domain GROUP BY mode`,
     ),
+    // Of its own: the query above reads nothing but an index.
+    lapsing: db
+      .prepare<[{ now: number; until: number; since: number }], number>(
+        `SELECT count(*) FROM domain
+         WHERE mode IN ('enforce', 'testing') AND expires_at > :now AND expires_at <= :until
+           AND failed_id IS NOT NULL AND used_at > :since`,
+      )
+      .pluck(),
   };
 }

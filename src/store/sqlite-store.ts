@@ -47,7 +47,8 @@ export class SqliteStore implements PolicyStore {
   /** This process's number in the file's rows, 0 before its first write. */
   #writer = 0;
   #examination: NodeJS.Timeout | undefined;
-  #lastError: StoreError | undefined;
+  #writeError: StoreError | undefined;
+  #readError: StoreError | undefined;
   #mending: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -83,7 +84,8 @@ export class SqliteStore implements PolicyStore {
   changedElsewhere(): string[] {
     this.#refuseWhenClosed();
     if (this.#identity !== fileIdentity(this.#options.path)) this.#reopen();
-    return this.#read((reader) => reader.changedElsewhere(this.#writer));
+    // No `#read`: as long as nothing has changed it reads no table, and proves nothing.
+    return this.#mendable(() => this.#reader.changedElsewhere(this.#writer));
   }
 
   put(entry: Entry): Promise<void> {
@@ -140,9 +142,12 @@ export class SqliteStore implements PolicyStore {
   }
 
   health(): StoreHealth {
-    return this.#lastError === undefined
-      ? { writable: true }
-      : { writable: false, lastError: this.#lastError };
+    const lastError = this.#writeError ?? this.#readError;
+    return {
+      writable: this.#writeError === undefined,
+      readable: this.#readError === undefined,
+      ...(lastError && { lastError }),
+    };
   }
 
   /**
@@ -204,11 +209,11 @@ export class SqliteStore implements PolicyStore {
     try {
       const out = await write;
       // Where the file was locked, to have had the lock is enough.
-      if (hasWritten(out) || this.#lastError?.code === "busy") this.#lastError = undefined;
+      if (hasWritten(out) || this.#writeError?.code === "busy") this.#writeError = undefined;
       return out;
     } catch (error) {
-      this.#lastError = storeError(error, this.#options.path);
-      throw this.#lastError;
+      this.#writeError = storeError(error, this.#options.path);
+      throw this.#writeError;
     }
   }
 
@@ -256,15 +261,18 @@ export class SqliteStore implements PolicyStore {
 
   #read<T>(query: (reader: SqliteReader) => T): T {
     this.#refuseWhenClosed();
-    return this.#mendable(() => query(this.#reader));
+    const out = this.#mendable(() => query(this.#reader));
+    this.#readError = undefined;
+    return out;
   }
 
-  /** Does `work`; has the file replaced, in the background, where it finds that one damaged. */
+  /** Does `work`; a failure stands in {@link health}, and a file that is found damaged is replaced in the background. */
   #mendable<T>(work: () => T): T {
     try {
       return work();
     } catch (cause) {
       const error = storeError(cause, this.#options.path, this.#identity);
+      this.#readError = error;
       if (error instanceof DamageError) void this.#mend(() => Promise.reject(error));
       throw error;
     }

@@ -76,6 +76,8 @@ export interface StoreCounts {
   readonly entries: Readonly<Record<PolicyMode | "unpinned", number>>;
   /** Pins that end within 7 days. */
   readonly expiringSoon: number;
+  /** Of these, enforced or tested ones that were used within the last 7 days, and whose last fetch failed. */
+  readonly lapsing: number;
   /** The earliest `checkedAt` of a pinned row. */
   readonly oldestCheck: number | undefined;
 }
@@ -83,7 +85,9 @@ export interface StoreCounts {
 export interface StoreHealth {
   /** Whether the last write succeeded. True before the first. */
   readonly writable: boolean;
-  /** The failure of the last write. */
+  /** Whether the last read succeeded. True before the first. */
+  readonly readable: boolean;
+  /** The failure of the last write; where that succeeded, of the last read. */
   readonly lastError?: StoreError;
 }
 

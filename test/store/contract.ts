@@ -388,14 +388,31 @@ export function describeStore(name: string, open: () => PolicyStore): void {
       expect(await store.counts(T0 + MINUTE)).toEqual({
         entries: { enforce: 2, testing: 1, none: 0, unpinned: 1 },
         expiringSoon: 1,
+        lapsing: 0,
         oldestCheck: T0 - 5,
       });
+    });
+
+    it("counts as lapsing what is in use, ends within a week and could not be fetched again", async () => {
+      const rows: [domain: string, row: Partial<Entry>, reason: string][] = [
+        ["a", { failure: failure() }, "lapsing"],
+        ["b", { failure: failure(), pin: pin({ mode: "testing" }) }, "lapsing"],
+        ["c", { failure: failure(), pin: pin({ mode: "none" }) }, "its end changes nothing"],
+        ["d", { failure: failure(), usedAt: T0 - 8 * DAY }, "nobody asks for it"],
+        ["e", { failure: failure(), pin: pin({ maxAge: 31_557_600 }) }, "time enough"],
+        ["f", { failure: failure(), pin: pin({ fetchedAt: T0 - 30 * DAY }) }, "has expired"],
+        ["g", { failure: failure(), pin: undefined }, "has no policy"],
+        ["h", {}, "nothing failed"],
+      ];
+      await putAll(...rows.map(([domain, row]) => entry(domain, { usedAt: T0, ...row })));
+      expect(await store.counts(T0 + MINUTE)).toMatchObject({ lapsing: 2 });
     });
 
     it("counts nothing in an empty store", async () => {
       expect(await store.counts(T0)).toEqual({
         entries: { enforce: 0, testing: 0, none: 0, unpinned: 0 },
         expiringSoon: 0,
+        lapsing: 0,
         oldestCheck: undefined,
       });
     });
@@ -408,7 +425,7 @@ export function describeStore(name: string, open: () => PolicyStore): void {
 
     it("is healthy after a write", async () => {
       await store.put(entry("a"));
-      expect(store.health()).toEqual({ writable: true });
+      expect(store.health()).toEqual({ writable: true, readable: true });
     });
 
     describe("close", () => {

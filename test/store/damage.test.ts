@@ -120,7 +120,7 @@ describe("a damaged file", () => {
     await Promise.all(puts);
     expect(reports).toHaveLength(1);
     expect(kept(store)).toBe(ROWS);
-    expect(store.health()).toEqual({ writable: true });
+    expect(store.health()).toEqual({ writable: true, readable: true });
   });
 
   it("that a read stumbles over is replaced although the search would not find the damage", async () => {
@@ -159,7 +159,7 @@ describe("a damaged file", () => {
       expect(existsSync(join(folder.path, ASIDE))).toBe(true);
       await store.put(entry("c"));
       expect(store.get("c")).toEqual(entry("c"));
-      expect(store.health()).toEqual({ writable: true });
+      expect(store.health()).toEqual({ writable: true, readable: true });
       expect(() => store.changedElsewhere()).not.toThrow();
     });
   });

@@ -130,7 +130,7 @@ describe("openStore", () => {
       rmSync(join(mount, "ballast"));
       await store.put(entry("later"));
       expect(store.get("later")).toEqual(entry("later"));
-      expect(store.health()).toEqual({ writable: true });
+      expect(store.health()).toEqual({ writable: true, readable: true });
       await store.close();
     });
   });

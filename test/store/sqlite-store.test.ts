@@ -72,7 +72,7 @@ describe("a file", () => {
     expect(results[1]).toMatchObject({ reason: { name: "StoreError", code: "invalid" } });
     expect(store.list({}, "", 10).entries).toEqual([entry("a"), entry("d")]);
     expect(store.history("b")).toEqual([]);
-    expect(store.health()).toEqual({ writable: true });
+    expect(store.health()).toEqual({ writable: true, readable: true });
   });
 
   it("waits out another process's transaction, then says busy and goes on later", async () => {
@@ -84,7 +84,27 @@ describe("a file", () => {
     other.exec("ROLLBACK");
     other.close();
     await store.put(entry("a"));
-    expect(store.health()).toEqual({ writable: true });
+    expect(store.health()).toEqual({ writable: true, readable: true });
+  });
+
+  it("that could not be read is said to be so until a row was read again", async () => {
+    const store = open();
+    await store.put(entry("a"));
+    const other = new Database(path);
+    other.exec("ALTER TABLE domain RENAME TO away");
+    expect(() => store.get("a")).toThrow("no such table");
+    expect(store.health()).toMatchObject({
+      writable: true,
+      readable: false,
+      lastError: { message: expect.stringContaining("no such table") },
+    });
+    other.exec("ALTER TABLE away RENAME TO domain");
+    other.close();
+    store.changedElsewhere();
+    store.changedElsewhere();
+    expect(store.health(), "to see that nothing has changed takes no row").toMatchObject({ readable: false });
+    expect(store.get("a")).toEqual(entry("a"));
+    expect(store.health()).toEqual({ writable: true, readable: true });
   });
 
   it("does not stop the event loop while it waits for the disk", async () => {
@@ -135,7 +155,7 @@ describe("a file", () => {
     await Promise.all(Array.from({ length: 200 }, (_, n) => store.delete(`d${n}`)));
     await store.put(entry("late"));
     expect(store.get("late")).toEqual(entry("late"));
-    expect(store.health()).toEqual({ writable: true });
+    expect(store.health()).toEqual({ writable: true, readable: true });
   });
 
   describe("touch", () => {

@@ -56,7 +56,7 @@ describe("the store's writer thread", () => {
     await store.put(entry("b"));
     expect(await restarted).not.toBe(worker);
     expect(store.get("b")).toEqual(entry("b"));
-    expect(store.health()).toEqual({ writable: true });
+    expect(store.health()).toEqual({ writable: true, readable: true });
   });
 
   it("is terminated at a put: the put is rejected, said by health, and done by the next try", async () => {
@@ -70,7 +70,7 @@ describe("the store's writer thread", () => {
     expect(store.health()).toMatchObject({ writable: false, lastError: { code: "io" } });
     await store.put(entry("a"));
     expect(store.get("a")).toEqual(entry("a"));
-    expect(store.health()).toEqual({ writable: true });
+    expect(store.health()).toEqual({ writable: true, readable: true });
   });
 
   it("dies while nothing waits: nobody notices", async () => {

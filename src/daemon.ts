@@ -64,6 +64,9 @@ const PATIENT_PART = 0.8;
 /** Milliseconds. */
 const PREPARE_DELAY = 500;
 
+/** Milliseconds from the start to when the page of metrics is made ready: before the first scrape, and not with the above. */
+const PAGE_DELAY = 1_000;
+
 type Release = () => Promise<void> | void;
 
 /**
@@ -105,7 +108,8 @@ async function acquire(
   const validation = createValidationMonitor(config, network, log);
   releases.push(() => validation.stop());
 
-  const reporter = createTlsrptReporter(config, network, (path) => tlsrptEvents(log, metrics, path), now);
+  const tlsrpt = (path: string) => tlsrptEvents(log, metrics, path);
+  const reporter = createTlsrptReporter(config, network, tlsrpt, systemUptime);
   releases.push(() => reporter?.stop());
 
   const lookups = lookupEvents(log, metrics, now);
@@ -134,6 +138,8 @@ async function acquire(
     dns,
     validation,
     lookups,
+    engine,
+    reporter,
     now,
     phase: () => phase,
     clients: () => clientsOf(config, servers),
@@ -166,6 +172,10 @@ async function acquire(
   releases.push(() => {
     phase = "stopping";
   });
+  if (page !== undefined) {
+    const timer = setTimeout(() => void monitoring.prepare(), PAGE_DELAY).unref();
+    releases.push(() => clearTimeout(timer));
+  }
 
   let stopped: Promise<void> | undefined;
   return {

@@ -85,6 +85,12 @@ async function ask(daemon: Daemon, domain: string, map = "postfix"): Promise<str
   return (await client.query(map, domain)).status;
 }
 
+const secretName = (n: number) => `secret${n}.example`;
+
+function ownSeries(page: ReadonlyMap<string, number>): string[] {
+  return [...page.keys()].filter((series) => series.startsWith("stsmapd_"));
+}
+
 const lookups = (result: string, map: string, protocol = "socketmap") =>
   `stsmapd_lookups_total{result="${result}",map="${map}",protocol="${protocol}"}`;
 
@@ -130,6 +136,8 @@ describe("/metrics", () => {
     expect(metrics.get('stsmapd_cache_entries{mode="enforce"}')).toBe(1);
     expect(metrics.get('stsmapd_clients{protocol="tcp_table"}')).toBe(1);
     expect(metrics.get("stsmapd_cache_expiring_soon")).toBe(1);
+    expect(metrics.get("stsmapd_cache_lapsing")).toBe(0);
+    expect(metrics.get("stsmapd_store_readable")).toBe(1);
     expect(
       Math.abs(metrics.get("stsmapd_cache_oldest_check_timestamp_seconds")! - Date.now() / 1000),
     ).toBeLessThan(600);
@@ -184,9 +192,74 @@ describe("/metrics", () => {
     expect(metrics.get(failures("sts-webpki-invalid", "certificate-name-mismatch"))).toBe(1);
     expect(metrics.get("stsmapd_fetch_duration_seconds_count")).toBe(4);
     expect(metrics.get('stsmapd_tlsrpt_reports_total{result="sent"}')).toBe(1);
+    expect(metrics.get("stsmapd_tlsrpt_reports_waiting")).toBe(0);
     const violations = [...metrics].filter(([name]) => name.startsWith("stsmapd_protocol_violations_total"));
     expect(violations.map(([, count]) => count)).toEqual([1]);
     expect(await ready(daemon)).toMatchObject({ last_fetch: { result: "certificate-name-mismatch" } });
+  });
+
+  it("names no domain, and has no more series however many are asked for", async () => {
+    using home = new Home();
+    await using world = await startWorld();
+    const statuses = [200, 404, 410, 500, 503];
+    const lookUp = async (from: number, to: number) => {
+      using client = await SocketmapClient.connect(daemon.addresses[0]!);
+      for (let n = from; n < to; n++) await client.query("postfix", secretName(n));
+    };
+    for (let n = 0; n < 300; n++) {
+      if (n % 3 === 0) world.publish(secretName(n));
+      if (n % 7 === 0) world.host.respond(secretName(n), { status: statuses[n % 5]! });
+      if (n % 11 === 0) world.dns.behave(`_mta-sts.${secretName(n)}`, "servfail");
+    }
+    await using daemon = await start(home, world);
+    await lookUp(0, 150);
+    const before = await scrape(daemon);
+    await lookUp(150, 300);
+    const { body } = await get(await tcpOf(daemon), "/metrics");
+    expect(body).not.toContain("secret");
+    expect(body).not.toContain(".example");
+    expect(ownSeries(parse(body))).toEqual(ownSeries(before));
+    expect(parse(body).get('stsmapd_dns_queries_total{type="TXT",result="servfail"}')).toBe(28);
+  });
+
+  it("shows how it stands while a lookup waits", async () => {
+    using home = new Home();
+    await using world = await startWorld();
+    world.publish(D);
+    world.dns.behave(`_mta-sts.${D}`, { delayMs: 1_000 });
+    await using daemon = await start(home, world);
+    const asked = world.dns.nextQuery(`_mta-sts.${D}`);
+    const reply = ask(daemon, D);
+    await asked;
+    expect((await scrape(daemon)).get("stsmapd_resolutions_running")).toBe(1);
+    await reply;
+    expect((await scrape(daemon)).get("stsmapd_resolutions_running")).toBe(0);
+  });
+
+  it("says whether the configuration is right, and what waits for a restart", async () => {
+    using home = new Home();
+    await using world = await startWorld();
+    await using daemon = await start(home, world);
+    const config = async () => {
+      const metrics = await scrape(daemon);
+      const value = (name: string) => metrics.get(`stsmapd_config_${name}`);
+      return {
+        ok: value("last_reload_successful"),
+        at: value("last_reload_success_timestamp_seconds") ?? 0,
+        waiting: value("sections_waiting_for_restart"),
+      };
+    };
+    const reload = (more: string) => {
+      home.write("stsmapd.yaml", home.network(world) + LISTEN + more);
+      daemon.signal("SIGHUP");
+    };
+    const first = await config();
+    expect(first).toMatchObject({ ok: 1, waiting: 0 });
+    reload("maps: nonsense\n");
+    await expect.poll(config).toEqual({ ...first, ok: 0 });
+    reload("lookup: { deadline: 5s }\n");
+    await expect.poll(config).toEqual({ ok: 1, at: expect.any(Number), waiting: 1 });
+    expect((await config()).at).toBeGreaterThan(first.at);
   });
 
   it("calls maps that nobody configured `other`, whatever clients make up", async () => {
@@ -214,10 +287,10 @@ describe("/readyz", () => {
     await daemon.logged("the resolver does not validate DNSSEC; DANE is not looked for");
     const expected = {
       ready: true,
-      state: "degraded",
-      problems: ["resolver-not-validating"],
+      state: "ok",
+      problems: [],
       version: expect.stringMatching(/^\d+\.\d+\.\d+/),
-      store: { writable: true, last_error: null },
+      store: { writable: true, readable: true, last_error: null },
       disk: { free_bytes: expect.any(Number) },
       resolver: { answering: true, last_answer: expect.stringMatching(/Z$/), last_failure: null },
       validating: "not-validating",
@@ -252,7 +325,7 @@ describe("/readyz", () => {
     await using world = await startWorld();
     await using daemon = await start(home, world, "dane: { enabled: false }\n");
     world.dns.behave("*", "servfail");
-    for (let n = 0; n < 5; n++) await ask(daemon, `n${n}.example`);
+    for (let n = 0; n < 5; n++) await ask(daemon, `d.n${n}.example`);
     const problem = { status: 200, state: "degraded", problems: ["resolver-not-answering"] };
     expect(await ready(daemon)).toMatchObject({
       ...problem,
@@ -289,11 +362,38 @@ describe("/readyz", () => {
     world.dns.behave("broken.example", "servfail");
     await using daemon = await start(home, world, `${more}\n`);
     await daemon.logged(message);
-    const problems = state === "not-validating" ? ["resolver-not-validating"] : [];
-    expect(await ready(daemon)).toMatchObject({ status: 200, ready: true, validating: state, problems });
+    expect(await ready(daemon)).toMatchObject({ status: 200, state: "ok", validating: state, problems: [] });
     const metrics = await scrape(daemon);
     for (const each of ["validating", "not-validating", "unknown", "ad-not-trusted"])
       expect(metrics.get(`stsmapd_validation{state="${each}"}`)).toBe(Number(each === state));
+  });
+
+  it("is degraded once the resolver does not validate any longer", async () => {
+    using home = new Home();
+    await using world = await startWorld();
+    world.dns.zone.soa("signed.example");
+    world.dns.zone.secure("signed.example");
+    const selfTest = "dane: { self_test_name: signed.example, self_test_interval: 1s }\n";
+    await using daemon = await start(home, world, selfTest);
+    await daemon.logged("the resolver validates DNSSEC; DANE is looked for");
+    expect(await ready(daemon)).toMatchObject({ state: "ok", validating: "validating" });
+    world.dns.zone.secure("signed.example", false);
+    await daemon.logged("the resolver does not validate DNSSEC; DANE is not looked for");
+    expect(await ready(daemon)).toMatchObject({
+      status: 200,
+      state: "degraded",
+      problems: ["resolver-not-validating"],
+      validating: "not-validating",
+    });
+  });
+
+  it("is ok while one domain's name servers are dead, however often it is asked for", async () => {
+    using home = new Home();
+    await using world = await startWorld();
+    await using daemon = await start(home, world, "dane: { enabled: false }\n");
+    world.dns.behave("*", "servfail");
+    for (let n = 0; n < 20; n++) await ask(daemon, `n${n}.sub.broken.example`);
+    expect(await ready(daemon)).toMatchObject({ state: "ok", resolver: { answering: true } });
   });
 
   it.skipIf(!canMount())(

@@ -2,9 +2,11 @@
 import { once } from "node:events";
 import process from "node:process";
 
-import { ConfigError, loadConfig } from "../config.ts";
-import { startDaemon } from "../daemon.ts";
+import { loadConfig } from "../config.ts";
+import { startDaemon, systemTime } from "../daemon.ts";
 import type { Daemon } from "../daemon.ts";
+import { reloadEvents } from "../events/daemon-events.ts";
+import type { ReloadEvents } from "../events/daemon-events.ts";
 import { createLogger } from "../log.ts";
 import type { Logger } from "../log.ts";
 import { Metrics } from "../metrics/metrics.ts";
@@ -16,17 +18,21 @@ const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
 /** Runs until a stop signal; a second one ends the process at once. Throws what {@link startDaemon} throws. */
 export async function serve(options: { readonly config?: string }): Promise<number> {
   let running: Daemon | undefined;
-  let reloadAsked = false;
+  const asked = { reload: false, state: false };
   // From the start: Node itself would open its debugger's port, or end.
-  process.on("SIGUSR1", () => void (running && printState(running, log)));
+  process.on("SIGUSR1", () => {
+    if (running === undefined) asked.state = true;
+    else void printState(running, log);
+  });
   process.on("SIGHUP", () => {
-    if (running === undefined) reloadAsked = true;
-    else reload(running, options, log);
+    if (running === undefined) asked.reload = true;
+    else reload(running, options, reloads);
   });
   const config = loadConfig({ path: options.config, env: process.env });
   const metrics = new Metrics();
   const lost = metrics.count("stsmapd_log_lines_lost_total", "Lines of the log that could not be written.");
   const log = await createLogger({ ...config.log, lost });
+  const reloads = reloadEvents(log, metrics, systemTime);
   // Clients are taken before startDaemon returns: from then on, a signal must not cut them off.
   const stopAsked = stopSignal();
   const daemon = await startDaemon(config, log, process.env, metrics);
@@ -34,7 +40,8 @@ export async function serve(options: { readonly config?: string }): Promise<numb
   try {
     const { addresses: listen, admin, metrics: page } = daemon;
     log.info({ version: VERSION, listen, store: config.store.path, admin, metrics: page }, "ready");
-    if (reloadAsked) reload(daemon, options, log);
+    if (asked.reload) reload(daemon, options, reloads);
+    if (asked.state) await printState(daemon, log);
     log.info({ signal: await stopAsked }, "stopping");
   } finally {
     await daemon.stop();
@@ -43,14 +50,12 @@ export async function serve(options: { readonly config?: string }): Promise<numb
   return ExitCode.ok;
 }
 
-/** A configuration that is wrong changes nothing. */
-function reload(daemon: Daemon, options: { readonly config?: string }, log: Logger): void {
+/** A configuration that is wrong changes nothing, and nor does a fault of our own: mail must not wait for either. */
+function reload(daemon: Daemon, options: { readonly config?: string }, events: ReloadEvents): void {
   try {
-    const needRestart = daemon.reload(loadConfig({ path: options.config, env: process.env }));
-    log.info({ need_restart: needRestart }, "configuration read again");
+    events.applied(daemon.reload(loadConfig({ path: options.config, env: process.env })));
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    log.error({ problems: error.problems }, "configuration is wrong; the one in force stays");
+    events.refused(error);
   }
 }
 

@@ -1,9 +1,52 @@
 /** What happens to the daemon as a whole. */
+import { ConfigError } from "../config.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { Validation } from "../net/dns/ad-trust.ts";
 import type { Override } from "../policy/override.ts";
 import type { SetAsideReport } from "../store/open-store.ts";
+
+export interface ReloadEvents {
+  /** The new configuration is in force, but for these sections, which differ from those we started with. */
+  applied(needRestart: readonly string[]): void;
+  /** It is wrong, or cannot be read: the one before stays. */
+  refused(error: unknown): void;
+}
+
+/** @param now milliseconds since 1970; the configuration of this moment is in force */
+export function reloadEvents(log: Logger, metrics: Metrics, now: () => number): ReloadEvents {
+  let isSuccessful = true;
+  let succeededAt = now();
+  let waiting = 0;
+  metrics.gauge(
+    "stsmapd_config_last_reload_successful",
+    "Whether the configuration was right when it was last read.",
+    () => Number(isSuccessful),
+  );
+  metrics.gauge(
+    "stsmapd_config_last_reload_success_timestamp_seconds",
+    "When the configuration in force was read.",
+    () => succeededAt / 1000,
+  );
+  metrics.gauge(
+    "stsmapd_config_sections_waiting_for_restart",
+    "Sections of the configuration that were changed and come into force with a restart only.",
+    () => waiting,
+  );
+  return {
+    applied(needRestart) {
+      isSuccessful = true;
+      succeededAt = now();
+      waiting = needRestart.length;
+      log.info({ need_restart: needRestart }, "configuration read again");
+    },
+    refused(error) {
+      isSuccessful = false;
+      const why = error instanceof ConfigError ? { problems: error.problems } : { err: error };
+      log.error(why, "configuration is wrong; the one in force stays");
+    },
+  };
+}
 
 export function clockEvents(log: Logger, metrics: Metrics): (milliseconds: number) => void {
   const steps = metrics.count(

@@ -63,7 +63,9 @@ export function lookupEvents(log: Logger, metrics: Metrics, now: () => number): 
       resolutions.add({ result: resultOf(outcome), trigger });
       if (outcome.kind === "fetched") noteFetch(outcome.trace.durationMs, "fetched");
       if (outcome.kind === "fetch-failure") {
-        noteFetch(outcome.error.trace.durationMs, outcome.error.reason);
+        // One that was turned away at the end of the queue never began.
+        if (outcome.error.reason !== "overloaded")
+          noteFetch(outcome.error.trace.durationMs, outcome.error.reason);
         fetchFailures.add(failureLabels(outcome.error));
       }
       log[levelOf(resolution)](resolutionFields(resolution), "resolved");

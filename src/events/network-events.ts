@@ -7,7 +7,10 @@ import { DnsError } from "../net/dns/resolver.ts";
 import type { DnsErrorCode, Resolver } from "../net/dns/resolver.ts";
 import type { DaneState, KnownDaneKind } from "../policy/verdict.ts";
 
-/** Failures without any answer between them, from which on the resolver itself is taken to be at fault. */
+/**
+ * Domains that failed without any answer between them, from which on the resolver itself is taken to be at fault. One
+ * domain whose name servers are dead fails as often as it is asked for, with SERVFAIL as with time-outs.
+ */
 const FAILING_FROM = 5;
 
 /** These say nothing about the resolver: it answered, or was not asked to the end. */
@@ -15,7 +18,7 @@ const NO_FAULT: ReadonlySet<DnsErrorCode> = new Set(["aborted", "bad-name", "cna
 
 /** How the name servers did lately. Times are milliseconds since 1970. */
 interface ResolverHealth {
-  /** Whether the last few questions were not all in vain; true before the first. */
+  /** Whether the questions about the last few domains were not all in vain; true before the first. */
   readonly answering: boolean;
   readonly lastAnswerAt: number | undefined;
   readonly lastFailure: { readonly at: number; readonly code: DnsErrorCode } | undefined;
@@ -34,37 +37,42 @@ export function watchDns(metrics: Metrics, now: () => number): DnsWatch {
     "Questions to DNS, by record type and result; one that was repeated or followed aliases counts once.",
     ["type", "result"],
   );
-  let failuresInARow = 0;
+  const failing = new Set<string>();
   let lastAnswerAt: number | undefined;
   let lastFailure: ResolverHealth["lastFailure"];
 
-  const failed = (code: DnsErrorCode) => {
+  const failed = (name: string, code: DnsErrorCode) => {
     if (NO_FAULT.has(code)) return;
-    failuresInARow++;
+    if (failing.size < FAILING_FROM) failing.add(zoneOf(name));
     lastFailure = { at: now(), code };
   };
   return {
     get health() {
-      return { answering: failuresInARow < FAILING_FROM, lastAnswerAt, lastFailure };
+      return { answering: failing.size < FAILING_FROM, lastAnswerAt, lastFailure };
     },
     observe: (resolver) => ({
       async resolve(name, type, signal) {
         try {
           const answer = await resolver.resolve(name, type, signal);
           queries.add({ type, result: answer.records.length > 0 ? "found" : "none" });
-          failuresInARow = 0;
+          failing.clear();
           lastAnswerAt = now();
           return answer;
         } catch (error) {
           if (error instanceof DnsError) {
             queries.add({ type, result: error.code });
-            failed(error.code);
+            failed(name, error.code);
           }
           throw error;
         }
       },
     }),
   };
+}
+
+/** Where names share the last two labels, so most likely do they their name servers. */
+function zoneOf(name: string): string {
+  return name.split(".").slice(-2).join(".");
 }
 
 /** Domains whose state is remembered here, so that a line is an info line only when it says something new. */

@@ -93,6 +93,11 @@ export class LookupEngine {
     await this.#resolutions.resolveInBackground(domain, "renewal");
   }
 
+  /** Resolutions under way. */
+  get resolving(): number {
+    return this.#resolutions.running;
+  }
+
   /** As {@link Resolutions.refetch}. */
   refetch(domain: string): Promise<ResolutionResult> {
     return this.#resolutions.refetch(domain);

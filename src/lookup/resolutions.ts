@@ -46,6 +46,11 @@ export class Resolutions {
     this.#deps = deps;
   }
 
+  /** How many run. */
+  get running(): number {
+    return this.#flights.size;
+  }
+
   /** Resolves `domain` as far as anything is due, or joins the resolution that runs. Rejects on a fault of our own only. */
   resolve(domain: string, trigger: ResolutionTrigger): Promise<Resolved> {
     const running = this.#flights.get(domain);

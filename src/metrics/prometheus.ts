@@ -1,6 +1,7 @@
 /**
- * The text that Prometheus reads. Loaded with the first scrape, and with it the metrics of the process that prom-client
- * brings: they take 15 MB and a timer, which whoever scrapes nothing is spared.
+ * The text that Prometheus reads. Loaded after the start where `metrics.listen` is set, elsewhere with the first scrape, and
+ * with it the metrics of the process that prom-client brings: they take 15 MB and a timer, which whoever scrapes nothing is
+ * spared.
  */
 import * as client from "prom-client";
 import type { Counter, Gauge, Histogram, Metrics } from "./metrics.ts";

@@ -3,6 +3,8 @@ import { setTimeout as after } from "node:timers/promises";
 
 import type { Config } from "../config.ts";
 import type { ValidationMonitor } from "../lookup/dane/validation-monitor.ts";
+import type { LookupEngine } from "../lookup/engine.ts";
+import type { TlsrptReporter } from "../lookup/tlsrpt/reporter.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { ValidationState } from "../net/dns/ad-trust.ts";
 import { freeSpace } from "../store/free-space.ts";
@@ -30,22 +32,17 @@ export interface GaugeParts extends Pick<HealthParts, "phase" | "dns"> {
   readonly validation: Pick<ValidationMonitor, "state">;
   /** Connected clients by protocol. */
   readonly clients: () => Readonly<Record<string, number>>;
+  readonly engine: Pick<LookupEngine, "resolving">;
+  /** Undefined where nothing is reported. */
+  readonly reporter: Pick<TlsrptReporter, "waiting"> | undefined;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
 
 export function addGauges(metrics: Metrics, { store: { path } }: Config, parts: GaugeParts): void {
-  const { store, network, validation, dns, clients, phase } = parts;
-  addCacheGauges(metrics, store, parts.now);
-  metrics.gauge("stsmapd_store_writable", "Whether the last write to the cache file succeeded.", () =>
-    Number(store.health().writable),
-  );
-  metrics.gauge("stsmapd_store_writes_waiting", "Rows that wait to be written.", () => store.waitingWrites());
-  metrics.gauge(
-    "stsmapd_store_free_bytes",
-    "Room on the disk of the cache file.",
-    async () => (await freeSpace(path)) ?? Number.NaN,
-  );
+  const { validation, dns, clients, phase } = parts;
+  addStoreGauges(metrics, path, parts);
+  addQueueGauges(metrics, parts);
   metrics.gaugeBy(
     "stsmapd_validation",
     "1 for what is known of the resolver's DNSSEC validation.",
@@ -54,10 +51,38 @@ export function addGauges(metrics: Metrics, { store: { path } }: Config, parts: 
   );
   metrics.gauge(
     "stsmapd_resolver_answering",
-    "Whether the last few questions to DNS were not all in vain.",
+    "Whether the questions to DNS about the last few domains were not all in vain.",
     () => Number(dns.health.answering),
   );
-  const queues = network.queues;
+  metrics.gaugeBy("stsmapd_clients", "Clients connected.", "protocol", clients);
+  metrics.gauge("stsmapd_ready", "Whether lookups are answered.", () => Number(phase() === "serving"));
+  metrics.gaugeBy("stsmapd_build_info", "1, with the version that runs.", "version", () => ({
+    [VERSION]: 1,
+  }));
+}
+
+function addStoreGauges(metrics: Metrics, path: string, { store, now }: GaugeParts): void {
+  addCacheGauges(metrics, store, now);
+  metrics.gauge("stsmapd_store_writable", "Whether the last write to the cache file succeeded.", () =>
+    Number(store.health().writable),
+  );
+  metrics.gauge("stsmapd_store_readable", "Whether the last read of the cache file succeeded.", () =>
+    Number(store.health().readable),
+  );
+  metrics.gauge("stsmapd_store_writes_waiting", "Rows that wait to be written.", () => store.waitingWrites());
+  metrics.gauge(
+    "stsmapd_store_free_bytes",
+    "Room on the disk of the cache file.",
+    async () => (await freeSpace(path)) ?? Number.NaN,
+  );
+}
+
+function addQueueGauges(metrics: Metrics, { network: { queues }, engine, reporter }: GaugeParts): void {
+  metrics.gauge(
+    "stsmapd_resolutions_running",
+    "Domains whose record and policy are being looked up.",
+    () => engine.resolving,
+  );
   metrics.gauge(
     "stsmapd_dns_queries_waiting",
     "Questions to DNS that wait for their turn.",
@@ -69,11 +94,12 @@ export function addGauges(metrics: Metrics, { store: { path } }: Config, parts: 
     "Policy fetches that wait for their turn.",
     () => queues().fetchesWaiting,
   );
-  metrics.gaugeBy("stsmapd_clients", "Clients connected.", "protocol", clients);
-  metrics.gauge("stsmapd_ready", "Whether lookups are answered.", () => Number(phase() === "serving"));
-  metrics.gaugeBy("stsmapd_build_info", "1, with the version that runs.", "version", () => ({
-    [VERSION]: 1,
-  }));
+  if (reporter === undefined) return;
+  metrics.gauge(
+    "stsmapd_tlsrpt_reports_waiting",
+    "Reports that wait to be handed to the TLSRPT collector.",
+    () => reporter.waiting,
+  );
 }
 
 function addCacheGauges(metrics: Metrics, store: PolicyStore, now: () => number): void {
@@ -88,6 +114,11 @@ function addCacheGauges(metrics: Metrics, store: PolicyStore, now: () => number)
     "stsmapd_cache_expiring_soon",
     "Policies that expire within 7 days unless they are renewed.",
     async () => (await counts())?.expiringSoon ?? Number.NaN,
+  );
+  metrics.gauge(
+    "stsmapd_cache_lapsing",
+    "Of these, policies in use whose last fetch failed.",
+    async () => (await counts())?.lapsing ?? Number.NaN,
   );
   metrics.gauge(
     "stsmapd_cache_oldest_check_timestamp_seconds",

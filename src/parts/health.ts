@@ -11,15 +11,25 @@ import { VERSION } from "../version.ts";
 
 export type Phase = "starting" | "serving" | "stopping";
 
+const PROBLEMS = [
+  "store-not-writable",
+  "store-not-readable",
+  "resolver-not-answering",
+  "resolver-not-validating",
+] as const;
+
+type HealthProblem = (typeof PROBLEMS)[number];
+
 /** Times are ISO 8601. */
 export interface HealthReport extends Health {
   readonly version: string;
   /** `degraded`: it answers, but the administrator is needed. */
   readonly state: "starting" | "ok" | "degraded" | "stopping";
   /** What is wrong; empty unless degraded. */
-  readonly problems: readonly ("store-not-writable" | "resolver-not-answering" | "resolver-not-validating")[];
+  readonly problems: readonly HealthProblem[];
   readonly store: {
     readonly writable: boolean;
+    readonly readable: boolean;
     readonly last_error: { readonly code: string; readonly message: string } | null;
   };
   readonly disk: { readonly free_bytes: number | null };
@@ -36,7 +46,7 @@ export interface HealthReport extends Health {
 export interface HealthParts {
   readonly store: Pick<PolicyStore, "health">;
   readonly dns: Pick<DnsWatch, "health">;
-  readonly validation: Pick<ValidationMonitor, "state">;
+  readonly validation: Pick<ValidationMonitor, "state" | "isLost">;
   readonly lookups: Pick<ObservedLookups, "lastFetch">;
   readonly phase: () => Phase;
 }
@@ -46,15 +56,17 @@ export async function reportHealth({ store: { path } }: Config, parts: HealthPar
   const { store, dns, validation, lookups } = parts;
   const free = await freeSpace(path);
   const phase = parts.phase();
-  const { writable, lastError } = store.health();
+  const { writable, readable, lastError } = store.health();
   const { answering, lastAnswerAt, lastFailure } = dns.health;
   const { lastFetch } = lookups;
-  const problems = [
-    ...(writable ? [] : (["store-not-writable"] as const)),
-    ...(answering ? [] : (["resolver-not-answering"] as const)),
-    // Where its AD bit is not trusted the state says so instead: that is the administrator's choice.
-    ...(validation.state === "not-validating" ? (["resolver-not-validating"] as const) : []),
-  ];
+  const holds: Record<HealthProblem, boolean> = {
+    "store-not-writable": !writable,
+    "store-not-readable": !readable,
+    "resolver-not-answering": !answering,
+    // One that never validated takes nothing away: Postfix has no DANE with it either. `validating` says so all the same.
+    "resolver-not-validating": validation.isLost,
+  };
+  const problems = PROBLEMS.filter((problem) => holds[problem]);
   return {
     ready: phase === "serving",
     state: phase !== "serving" ? phase : problems.length > 0 ? "degraded" : "ok",
@@ -62,6 +74,7 @@ export async function reportHealth({ store: { path } }: Config, parts: HealthPar
     version: VERSION,
     store: {
       writable,
+      readable,
       last_error: lastError === undefined ? null : { code: lastError.code, message: lastError.message },
     },
     disk: { free_bytes: free ?? null },

@@ -61,12 +61,13 @@ export function createValidationMonitor({ dane }: Config, network: Network, log:
  * Reports failures to the TLSRPT collector (RFC 8460) at `tlsrpt.collector`; undefined where there is none.
  *
  * @param createEvents gets the path of the collector
+ * @param now milliseconds that only ever pass
  */
 export function createTlsrptReporter(
   { tlsrpt }: Config,
   { resolver }: Network,
   createEvents: (path: string) => TlsrptEvents,
-  now: Now,
+  now: () => number,
 ): TlsrptReporter | undefined {
   const path = tlsrpt.collector;
   if (path === undefined) return undefined;

@@ -10,6 +10,8 @@ import type { HealthParts, HealthReport } from "./health.ts";
 
 export interface Monitoring extends HealthSource {
   health(): Promise<HealthReport>;
+  /** Loads what makes the page for Prometheus, which stops the event loop for some 30 ms. Never rejects. */
+  prepare(): Promise<void>;
   /** Health, and the sum of each counter. Never rejects. */
   state(): Promise<object>;
 }
@@ -26,9 +28,20 @@ export function createMonitoring(
     const { prometheusText } = await import("../metrics/prometheus.ts");
     return prometheusText(metrics);
   };
+  const loaded = () =>
+    (page ??= load().catch((error: unknown) => {
+      // For the next scrape to try again.
+      page = undefined;
+      throw error;
+    }));
   return {
     health: () => reportHealth(config, parts),
-    metrics: async () => (await (page ??= load()))(),
+    metrics: async () => (await loaded())(),
+    prepare: () =>
+      loaded().then(
+        () => undefined,
+        () => undefined,
+      ),
     state: async () => ({ ...(await reportHealth(config, parts)), counters: metrics.totals() }),
   };
 }

@@ -6,9 +6,21 @@ import { setTimeout as after } from "node:timers/promises";
 /** Milliseconds; a disk that hangs must not keep whoever asks. */
 const PATIENCE = 1_000;
 
+/** By folder. Whoever asks while the disk hangs joins in: each question to it takes one of libuv's four threads. */
+const underWay = new Map<string, Promise<number>>();
+
 /** Bytes that may be written beside the file at `path`; undefined where that cannot be told. Never rejects. */
 export async function freeSpace(path: string): Promise<number | undefined> {
-  const asked = statfs(dirname(path)).then(({ bavail, bsize }) => bavail * bsize);
+  const folder = dirname(path);
+  const asked = underWay.get(folder) ?? ask(folder);
   const late = after(PATIENCE, undefined, { ref: false });
   return Promise.race([asked, late]).catch(() => undefined);
+}
+
+function ask(folder: string): Promise<number> {
+  const asked = statfs(folder)
+    .then(({ bavail, bsize }) => bavail * bsize)
+    .finally(() => underWay.delete(folder));
+  underWay.set(folder, asked);
+  return asked;
 }

@@ -1,8 +1,9 @@
-/** How loud the log is about a resolution. */
+/** How loud the log is about a resolution, and what counts as a fetch. */
 import { describe, expect, it } from "vitest";
 import { lookupEvents } from "../../src/events/lookup-events.ts";
 import type { ResolutionOutcome, ResolutionTrigger } from "../../src/lookup/events.ts";
 import { Metrics } from "../../src/metrics/metrics.ts";
+import { FetchError, type FetchFailureReason } from "../../src/net/policy-host/policy-fetcher.ts";
 import type { Pin } from "../../src/store/store.ts";
 import { startLog } from "../helpers/log-lines.ts";
 import { T0, entry, pin } from "../store/entries.ts";
@@ -31,4 +32,19 @@ describe("a resolution", () => {
     });
     expect(lines).toMatchObject([{ level, domain: D, result: outcome.kind, trigger, msg: "resolved" }]);
   });
+});
+
+it.each<[FetchFailureReason, number]>([
+  ["timeout", 1],
+  ["overloaded", 0], // turned away at the end of the queue: there was no fetch that took no time
+])("a fetch that failed with %s is timed %d times, and counted", (reason, times) => {
+  const metrics = new Metrics();
+  const events = lookupEvents(startLog().log, metrics, () => T0);
+  const error = new FetchError("sts-policy-fetch-error", reason, "no", { url: "", durationMs: 5 });
+  const outcome = { kind: "fetch-failure", recordId: "1", error } as const;
+  events.resolved({ domain: D, trigger: "query", outcome, entry: entry(D), pin: undefined, durationMs: 5 });
+  const [fetches] = metrics.histograms;
+  expect(fetches?.counts.reduce((sum, count) => sum + count, 0)).toBe(times);
+  expect(events.lastFetch?.result).toBe(times === 1 ? reason : undefined);
+  expect(metrics.totals()).toMatchObject({ stsmapd_fetch_failures_total: 1 });
 });

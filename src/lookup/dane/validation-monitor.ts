@@ -15,6 +15,7 @@ export interface ValidationMonitorDeps {
 export class ValidationMonitor {
   readonly #deps: ValidationMonitorDeps;
   #last: Validation | undefined;
+  #hasValidated = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(deps: ValidationMonitorDeps) {
@@ -29,6 +30,11 @@ export class ValidationMonitor {
   /** The same for the administrator. */
   get state(): ValidationState {
     return this.#deps.isTrusted() ? (this.#last?.state ?? "unknown") : "ad-not-trusted";
+  }
+
+  /** Whether a resolver that was seen to validate does so no longer. */
+  get isLost(): boolean {
+    return this.#hasValidated && this.state === "not-validating";
   }
 
   /**
@@ -54,6 +60,7 @@ export class ValidationMonitor {
     if (!this.#deps.isTrusted()) return;
     const before = this.#last?.state;
     this.#last = await this.#deps.test();
+    this.#hasValidated ||= this.#last.state === "validating";
     if (this.#last.state !== before) this.#deps.onChange(this.#last);
   }
 }

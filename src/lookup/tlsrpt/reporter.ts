@@ -36,7 +36,7 @@ export interface TlsrptReporterDeps {
   /** Closed by {@link TlsrptReporter.stop}. */
   readonly collector: Pick<UnixDatagramSender, "send" | "close">;
   readonly events: TlsrptEvents;
-  /** Milliseconds since 1970. */
+  /** Milliseconds that only ever pass. */
   readonly now: () => number;
 }
 
@@ -74,6 +74,11 @@ export class TlsrptReporter {
 
   constructor(deps: TlsrptReporterDeps) {
     this.#deps = deps;
+  }
+
+  /** Reports that wait for their turn. */
+  get waiting(): number {
+    return this.#waiting.length;
   }
 
   /** Reports the failure that `resolution` ended in, if it did, in a later turn of the event loop. */

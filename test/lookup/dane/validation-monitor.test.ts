@@ -71,6 +71,17 @@ describe("ValidationMonitor", () => {
     monitor.stop();
   });
 
+  it("says that validation is lost from when it ended until it is back, and never before it was there", async () => {
+    const { monitor } = startMonitor(notValidating, validating, unknown, notValidating, validating);
+    const lost = [];
+    for (let hour = 0; hour < 5; hour++) {
+      await vi.advanceTimersByTimeAsync(hour === 0 ? 0 : HOUR);
+      lost.push(monitor.isLost);
+    }
+    expect(lost).toEqual([false, false, false, true, false]);
+    monitor.stop();
+  });
+
   it("tests nothing while the AD bit is not trusted, and begins when it is", async () => {
     let isTrusted = false;
     let tests = 0;

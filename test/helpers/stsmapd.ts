@@ -126,6 +126,10 @@ export class Daemon implements AsyncDisposable {
     }
   }
 
+  get pid(): number {
+    return this.#process.pid!;
+  }
+
   signal(name: NodeJS.Signals): void {
     this.#process.kill(name);
   }

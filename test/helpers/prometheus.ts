@@ -39,7 +39,7 @@ export class Prometheus implements AsyncDisposable {
   }
 
   /**
-   * Scrapes `target`, four times a second, as the job `stsmapd`, and evaluates `rules` as often.
+   * Scrapes `target`, twice a second, as the job `stsmapd`, and evaluates `rules` as often.
    *
    * @param target `host:port`
    * @param rules a file
@@ -49,7 +49,7 @@ export class Prometheus implements AsyncDisposable {
     const file = join(folder, "prometheus.yaml");
     writeFileSync(
       file,
-      `global: { scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 250ms }
+      `global: { scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms }
 rule_files: [${rules}]
 scrape_configs: [{ job_name: stsmapd, static_configs: [{ targets: ["${target}"] }] }]
 `,

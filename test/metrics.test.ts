@@ -256,9 +256,9 @@ describe("/metrics", () => {
     const first = await config();
     expect(first).toMatchObject({ ok: 1, waiting: 0 });
     reload("maps: nonsense\n");
-    await expect.poll(config).toEqual({ ...first, ok: 0 });
+    await expect.poll(config, { timeout: 10_000 }).toEqual({ ...first, ok: 0 });
     reload("lookup: { deadline: 5s }\n");
-    await expect.poll(config).toEqual({ ok: 1, at: expect.any(Number), waiting: 1 });
+    await expect.poll(config, { timeout: 10_000 }).toEqual({ ok: 1, at: expect.any(Number), waiting: 1 });
     expect((await config()).at).toBeGreaterThan(first.at);
   });
 

@@ -64,15 +64,15 @@ describe("SIGHUP", () => {
     }
     write(home, world, DEFERRED);
     daemon.signal("SIGHUP");
-    await expect.poll(() => ask(daemon, "o.example")).toMatch(/^TEMP deferred/);
+    await expect.poll(() => ask(daemon, "o.example"), { timeout: 10_000 }).toMatch(/^TEMP deferred/);
     asking.abort();
     await clients;
 
     const known = new Set([`OK ${secure(D)}`, "NOTFOUND ", "TEMP deferred by the override for o.example"]);
     expect(known).toEqual(replies);
     expect(daemon.log.filter(({ level }) => level === "error")).toEqual([]);
-    await expect.poll(descriptors).toBeLessThanOrEqual(before);
-  });
+    await expect.poll(descriptors, { timeout: 10_000 }).toBeLessThanOrEqual(before);
+  }, 60_000);
 
   it.each<[what: string, replace: (file: string) => void]>([
     ["gone", () => {}],
@@ -136,7 +136,7 @@ describe("a stop signal", () => {
       expect(existsSync(socket)).toBe(false);
       expect(daemon.log.filter(({ level }) => level === "error")).toEqual([]);
     }
-  });
+  }, 60_000);
 
   it("lets a lookup that waits for the cache file have its true answer", async () => {
     using home = new Home();

@@ -56,7 +56,7 @@ export interface Daemon {
 export const systemTime = (): number => Date.now();
 
 /** Milliseconds that only ever pass. */
-const systemUptime = (): number => performance.now();
+export const systemUptime = (): number => performance.now();
 
 /** Of the time stopping may take, this part is for lookups to end by themselves, the rest for their TEMP to be written. */
 const PATIENT_PART = 0.8;

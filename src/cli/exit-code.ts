@@ -5,6 +5,9 @@ export const ExitCode = {
   noPolicy: 1,
   /** `check`, `query`, `cache refresh`: it cannot be told. */
   unknown: 2,
+  /** `doctor`: the worst of its findings. */
+  warning: 1,
+  problem: 2,
   /** EX_USAGE: the command line is wrong. */
   usage: 64,
   /** EX_DATAERR: lines of an import were refused. */

@@ -8,6 +8,7 @@ import { addCacheCommands } from "./cache-commands.ts";
 import { SHELLS } from "./completion/shells.ts";
 import type { Shell } from "./completion/shells.ts";
 import { ExitCode } from "./exit-code.ts";
+import type { DoctorOptions } from "./doctor.ts";
 import type { Question } from "./lookup-client.ts";
 
 const CONFIG_OPTION = new Option("-c, --config <file>", "configuration file, YAML")
@@ -55,6 +56,7 @@ export function createProgram(finish: Finish): Command {
   addCheck(program, finish);
   addQuery(program, finish);
   addCacheCommands(program.command("cache"), CONFIG_OPTION, finish);
+  addDoctor(program, finish);
   addConfig(program, finish);
   addCompletion(program, finish);
   return program;
@@ -118,6 +120,24 @@ function addQuery(program: Command, finish: Finish): void {
     );
 }
 
+function addDoctor(program: Command, finish: Finish): void {
+  program
+    .command("doctor")
+    .description(
+      "look at this machine, Postfix and the daemon, and print the command that mends what is wrong",
+    )
+    .option("-C, --postfix-config <dir>", "folder of main.cf, for one of several Postfix instances")
+    .option("--probe <domain>", "a domain with a policy, fetched to try DNS and HTTPS", "gmail.com")
+    .option("--no-probe", "fetch no policy")
+    .option("--json", "print JSON")
+    .addOption(CONFIG_OPTION)
+    .addHelpText("after", DOCTOR_HELP)
+    .action(async (options: DoctorOptions) => {
+      const { doctor } = await import("./doctor.ts");
+      finish(await doctor(options));
+    });
+}
+
 function addConfig(program: Command, finish: Finish): void {
   program
     .command("config")
@@ -166,3 +186,7 @@ For every one, as root:
   stsmapd completion bash >/usr/share/bash-completion/completions/stsmapd
   stsmapd completion zsh >/usr/share/zsh/vendor-completions/_stsmapd
   stsmapd completion fish >/usr/share/fish/vendor_completions.d/stsmapd.fish`;
+
+const DOCTOR_HELP = `
+Changes nothing. Run it as root, or it cannot look at everything.
+Exit status, by the worst of what it found: 0 ok, 1 warning or unknown, 2 problem.`;

@@ -7,19 +7,25 @@ const RESERVE = 1_024;
 /** The limit of a process where nobody changed it. */
 const USUAL_LIMIT = 1_024;
 
+/** Descriptors of a process. */
+export interface Descriptors {
+  /** How many it may have. */
+  readonly limit: number;
+  /** How many it has. */
+  readonly open: number;
+}
+
 /**
- * The clients that each of `servers` servers may have, at least 1. Without descriptors the system would take connections
+ * The clients that each of `servers` servers may have, at least 1; `of` are those of the process, by default this one. Without descriptors the system would take connections
  * and close them without a word, and neither name servers nor policy hosts could be asked.
  */
-export function clientLimit(servers = 1): number {
-  const { limit, open } = descriptors();
+export function clientLimit(servers = 1, { limit, open }: Descriptors = descriptors()): number {
   const free = limit - open;
   const forClients = free - Math.min(RESERVE, free / 2);
   return Math.max(1, Math.floor(forClients / servers));
 }
 
-/** How many descriptors this process may have, and has. */
-function descriptors(): { readonly limit: number; readonly open: number } {
+function descriptors(): Descriptors {
   try {
     const text = readFileSync("/proc/self/limits", "latin1");
     const soft = /^Max open files +(\d+|unlimited)/m.exec(text)?.[1] ?? String(USUAL_LIMIT);

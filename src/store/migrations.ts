@@ -3,7 +3,7 @@ import type Database from "better-sqlite3";
 import { StoreError } from "./store.ts";
 
 /** `PRAGMA application_id` of our files ("STSm"), so that no other program's database is ever taken for ours. */
-const APPLICATION_ID = 0x5354536d;
+export const APPLICATION_ID = 0x5354536d;
 
 /**
  * Step i leads from `user_version` i to i + 1. A step that was released is never changed: add one, and a fixture of the

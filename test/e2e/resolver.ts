@@ -6,13 +6,23 @@ import { Daemon, mustRun } from "./process.ts";
 /** What /etc/resolv.conf of the world names. */
 const resolverAddress = "127.0.0.1";
 
-/** Unbound: a validating, caching resolver that starts at the root of the world. */
+interface ResolverOptions {
+  /** Where it listens. */
+  readonly address?: string;
+  readonly validates?: boolean;
+}
+
+/** Unbound: a caching resolver, by default validating, that starts at the root of the world. */
 export class Resolver {
   readonly #folder: string;
+  readonly #address: string;
+  readonly #modules: string;
   #unbound: Daemon | undefined;
 
-  constructor(folder: string) {
+  constructor(folder: string, { address = resolverAddress, validates = true }: ResolverOptions = {}) {
     this.#folder = folder;
+    this.#address = address;
+    this.#modules = validates ? "validator iterator" : "iterator";
   }
 
   /** `trustAnchor`: DS record of the root. */
@@ -30,9 +40,9 @@ server:
   use-syslog: no
   do-daemonize: no
   log-queries: yes
-  interface: ${resolverAddress}
+  interface: ${this.#address}
   do-ip6: no
-  module-config: "validator iterator"
+  module-config: "${this.#modules}"
   root-hints: "${this.#folder}/root.hints"
   trust-anchor: "${trustAnchor}"
   # A signature ends when it says so.
@@ -50,7 +60,7 @@ remote-control:
   /** Starts the resolver with an empty cache, after `start` or a `stop`. */
   async resume(): Promise<void> {
     const client = new DnsClient({ timeout: 500, tries: 1 });
-    client.setServers([resolverAddress]);
+    client.setServers([this.#address]);
     this.#unbound = await Daemon.start("unbound", ["-d", "-c", this.#config], this.#log);
     await this.#unbound.ready(() =>
       client.resolve4("ns.example").then(

@@ -20,6 +20,8 @@ export interface FetchTrace {
   };
   readonly status?: number;
   readonly contentType?: string;
+  /** The policy host's clock: its `Date` header, as it was sent. */
+  readonly date?: string;
   /** Octets of the body read. */
   readonly bytes?: number;
   /** Milliseconds from the start to the end or failure, without the wait for a free slot. */

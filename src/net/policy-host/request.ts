@@ -73,6 +73,8 @@ function checkHead(response: Dispatcher.ResponseData, trace: FetchTraceDraft, ma
   const { statusCode, headers } = response;
   const contentType = oneValue(headers["content-type"]);
   if (contentType !== undefined) trace.contentType = contentType;
+  const date = oneValue(headers["date"]);
+  if (date !== undefined) trace.date = date;
   // RFC 8461 §3.3: anything but 200 is no policy, and redirects are not followed.
   if (statusCode !== 200) {
     if (statusCode > 599)

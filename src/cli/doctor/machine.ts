@@ -1,0 +1,154 @@
+/** All checks, side by side, each with a deadline, so that a dead network holds nobody up. */
+import type { Config } from "../../config.ts";
+import { createNetwork } from "../../parts/network.ts";
+import type { Network } from "../../parts/network.ts";
+import { gatherCache, judgeCache, judgeDisk } from "./cache-file.ts";
+import { isSynchronized, judgeClock, timeOfPolicyHost } from "./clock.ts";
+import { askListeners, gatherReadiness, judgeListeners, judgeReadiness } from "./daemon-answers.ts";
+import { judgeConnectionReuse, judgeMxPatterns, judgeOverrides, judgeRoute } from "./delivery.ts";
+import { CHECK_NAMES, problem, skipped } from "./finding.ts";
+import type { CheckName, Finding } from "./finding.ts";
+import { findOwnTable, judgeMap, judgePolicyTable } from "./own-table.ts";
+import { gatherProbe, judgeProbe } from "./policy-host.ts";
+import { gatherPostfix } from "./postfix-facts.ts";
+import type { PostfixFacts } from "./postfix-facts.ts";
+import { judgePostfix, withoutPostfix } from "./postfix-version.ts";
+import { gatherPostmap, judgePostmap } from "./postmap.ts";
+import { gatherPostfixResolver, gatherResolver, judgePostfixResolver, judgeResolver } from "./resolver.ts";
+import { judgeSecurityLevel, judgeTlsVersions } from "./security-level.ts";
+import { gatherConfig, gatherUnit, judgeClients, judgeConfig, judgeUnit } from "./service.ts";
+import type { UnitFacts } from "./service.ts";
+import { gatherSocket, judgeSocket, mailOwner } from "./socket-access.ts";
+import { gatherRoots, judgeRoots } from "./trusted-roots.ts";
+
+export interface Circumstances {
+  readonly configPath: string | undefined;
+  /** The folder of main.cf; undefined: Postfix's default. */
+  readonly postfixFolder: string | undefined;
+  /** The domain whose policy is fetched; undefined: none. */
+  readonly probe: string | undefined;
+  readonly env: NodeJS.ProcessEnv;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Milliseconds that only ever pass. */
+  readonly uptime: () => number;
+}
+
+/** Milliseconds for postconf(1), on which other checks wait. */
+const POSTCONF_DEADLINE = 4_000;
+/** Milliseconds for each check. */
+const DEADLINE = 9_000;
+
+/** The findings in the order of {@link CHECK_NAMES}. Rejects only for a fault of our own. */
+export async function examineMachine(circumstances: Circumstances): Promise<Finding[]> {
+  const { configPath, env } = circumstances;
+  const { config, facts } = gatherConfig(configPath, env);
+  const unit = gatherUnit(AbortSignal.timeout(POSTCONF_DEADLINE));
+  const groups = await Promise.all([
+    unit.then(judgeUnit),
+    examineDaemon(config, circumstances),
+    examinePostfix(config, circumstances, unit),
+    examineSurroundings(config, circumstances),
+    judgeDisk(config.store.path),
+  ]);
+  return [judgeConfig(facts), ...groups.flat()].sort(
+    (a, b) => CHECK_NAMES.indexOf(a.check) - CHECK_NAMES.indexOf(b.check),
+  );
+}
+
+async function examineDaemon(config: Config, { uptime }: Circumstances): Promise<Finding[]> {
+  const [answers, readiness] = await Promise.all([
+    askListeners(config, DEADLINE, uptime),
+    gatherReadiness(config, AbortSignal.timeout(DEADLINE)),
+  ]);
+  return [judgeListeners(answers), judgeReadiness(readiness)];
+}
+
+const POSTFIX_CHECKS: readonly CheckName[] = [
+  "policy-table",
+  "map",
+  "socket",
+  "postmap",
+  "security-level",
+  "tls-versions",
+  "trusted-roots",
+  "mx-patterns",
+  "connection-reuse",
+  "overrides",
+  "route",
+  "clients",
+  "postfix-resolver",
+];
+
+async function examinePostfix(
+  config: Config,
+  circumstances: Circumstances,
+  unit: Promise<UnitFacts | undefined>,
+): Promise<Finding[]> {
+  const state = await gatherPostfix(circumstances.postfixFolder, AbortSignal.timeout(POSTCONF_DEADLINE));
+  if (state.kind !== "found") return [judgePostfix(state), ...POSTFIX_CHECKS.map(withoutPostfix)];
+  const { facts } = state;
+  const own = findOwnTable(facts, config);
+  return [
+    judgePostfix(state),
+    judgePolicyTable(facts, config, own),
+    judgeMap(facts, own, config.maps),
+    judgeSecurityLevel(facts, own?.profile.dane ?? "yield"),
+    judgeTlsVersions(facts),
+    judgeMxPatterns(facts, own),
+    judgeConnectionReuse(facts),
+    judgeOverrides(facts),
+    judgeRoute(facts),
+    ...(await Promise.all([
+      ...examineTable(facts, own, circumstances),
+      gatherRoots(facts).then((roots) => judgeRoots(roots, facts)),
+      gatherPostfixResolver(facts, config, AbortSignal.timeout(DEADLINE)).then(judgePostfixResolver),
+      unit.then((found) => judgeClients(facts, config, found)),
+    ])),
+  ];
+}
+
+/** Whether Postfix can reach the table it is told to ask. */
+function examineTable(
+  { parameters }: PostfixFacts,
+  own: ReturnType<typeof findOwnTable>,
+  { postfixFolder, uptime }: Circumstances,
+): Promise<Finding>[] {
+  if (own === undefined) {
+    const text = "Postfix does not ask this daemon";
+    return [Promise.resolve(skipped("socket", text)), Promise.resolve(skipped("postmap", text))];
+  }
+  const owner = mailOwner(parameters);
+  const signal = AbortSignal.timeout(DEADLINE);
+  return [
+    owner.then((account) => gatherSocket(own, account)).then(judgeSocket),
+    owner.then((account) => gatherPostmap(own, account, postfixFolder, uptime, signal)).then(judgePostmap),
+  ];
+}
+
+/** What the daemon needs of the machine and the Internet. The clock is compared with what was seen on the way. */
+async function examineSurroundings(config: Config, { probe, env, now }: Circumstances): Promise<Finding[]> {
+  const signal = AbortSignal.timeout(DEADLINE);
+  const synchronized = isSynchronized(AbortSignal.timeout(POSTCONF_DEADLINE));
+  let network: Network;
+  try {
+    network = createNetwork(config, env, signal);
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    return [problem("configuration", text, ["# mend fetch: in stsmapd.yaml, or the environment"])];
+  }
+  const [resolver, probed] = await Promise.all([
+    gatherResolver(config, network.trustsAd(), signal),
+    probe === undefined ? undefined : gatherProbe(probe, network, signal),
+  ]);
+  // It blocks, so it is done when nobody else waits.
+  const cache = gatherCache(config.store.path);
+  const newestEntry = cache.kind === "read" ? cache.newestEntry : undefined;
+  const clock = {
+    now: now(),
+    policyHost: timeOfPolicyHost(probed),
+    newestEntry,
+    synchronized: await synchronized,
+  };
+  return [judgeResolver(resolver), judgeProbe(probed), judgeClock(clock), judgeCache(cache)];
+}

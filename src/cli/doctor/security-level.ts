@@ -1,0 +1,123 @@
+/** What Postfix does where the map answers "not found": its own security level, and the TLS versions it speaks. */
+import type { MapProfile } from "../../policy/map-profile.ts";
+import { ok, problem, warning } from "./finding.ts";
+import type { Finding } from "./finding.ts";
+import type { PostfixFacts } from "./postfix-facts.ts";
+
+const DANE = { smtp_tls_security_level: "dane", smtp_dns_support_level: "dnssec" };
+
+/**
+ * docs/dane.md has the reasons.
+ *
+ * @param dane what the map does with DANE
+ */
+export function judgeSecurityLevel(
+  facts: Pick<PostfixFacts, "parameters" | "commands">,
+  dane: MapProfile["dane"],
+): Finding {
+  const { parameters, commands } = facts;
+  const level = effectiveLevel(parameters);
+  const mend = commands.set(DANE);
+  const say = (text: string) => `smtp_tls_security_level is ${level.text}: ${text}`;
+  switch (level.value) {
+    case "dane":
+    case "dane-only":
+      return judgeDane(facts, level.value, dane);
+    case "may":
+    case "none":
+    case "encrypt":
+      if (dane === "yield")
+        return problem(
+          "security-level",
+          say("mail to domains with DANE is checked by nobody, policy or not"),
+          mend,
+        );
+      if (dane === "dane-only")
+        return problem("security-level", say("all mail to domains with DANE is deferred"), mend);
+      if (level.value === "none")
+        return warning(
+          "security-level",
+          say("mail to domains without a policy goes in the clear"),
+          commands.set({ smtp_tls_security_level: "may" }),
+        );
+      if (level.value === "encrypt")
+        return ok("security-level", say("mail to hosts without TLS waits; the map ignores DANE"));
+      return ok("security-level", say("the map ignores DANE, as it has to beside this level"));
+    case "verify":
+    case "secure":
+    case "fingerprint":
+      return warning("security-level", say("mail to most domains without a policy is deferred"), mend);
+    default:
+      return problem("security-level", say("Postfix knows no such level"), mend);
+  }
+}
+
+function judgeDane(
+  { parameters, commands }: Pick<PostfixFacts, "parameters" | "commands">,
+  level: "dane" | "dane-only",
+  dane: MapProfile["dane"],
+): Finding {
+  if (parameters["smtp_dns_support_level"] !== "dnssec") {
+    const text = `smtp_dns_support_level is not dnssec: beside it the level ${level} checks no DANE`;
+    return problem("security-level", text, commands.set({ smtp_dns_support_level: "dnssec" }));
+  }
+  if (!(parameters["smtp_host_lookup"] ?? "dns").split(/[\s,]+/).includes("dns")) {
+    const text = "smtp_host_lookup leaves DNS out: Postfix finds neither MX nor TLSA records";
+    return problem("security-level", text, commands.set({ smtp_host_lookup: "dns" }));
+  }
+  if (level === "dane-only") {
+    const text = "dane-only: mail to domains with neither DANE nor a policy is deferred";
+    return warning("security-level", text, commands.set(DANE));
+  }
+  if (dane === "ignore") {
+    const text = "the map has dane: ignore, so that a policy goes before DANE, against RFC 8461 §2";
+    return warning("security-level", text, [
+      "# stsmapd.yaml: set dane: yield for the map in use, then: systemctl reload stsmapd",
+    ]);
+  }
+  return ok("security-level", "dane, with smtp_dns_support_level dnssec");
+}
+
+/** Where no level is set the settings of Postfix 2.2 count. */
+function effectiveLevel(parameters: Readonly<Record<string, string>>): { value: string; text: string } {
+  const level = parameters["smtp_tls_security_level"] ?? "";
+  if (level !== "") return { value: level, text: level };
+  if (parameters["smtp_enforce_tls"] === "yes")
+    return { value: "encrypt", text: "not set, and smtp_enforce_tls is yes" };
+  if (parameters["smtp_use_tls"] === "yes") return { value: "may", text: "not set, and smtp_use_tls is yes" };
+  return { value: "none", text: "not set" };
+}
+
+/** TLS 1.2 and 1.3 are what receivers with a policy speak (RFC 8461 §3.3 asks them for policy hosts; RFC 8996 retires the rest). */
+export function judgeTlsVersions({
+  parameters,
+  commands,
+}: Pick<PostfixFacts, "parameters" | "commands">): Finding {
+  const setting = parameters["smtp_tls_mandatory_protocols"] ?? "";
+  const spoken = spokenVersions(setting).filter((version) => MODERN.has(version));
+  if (spoken.length === 0) {
+    const text = `smtp_tls_mandatory_protocols is "${setting}": neither TLS 1.2 nor 1.3 is left`;
+    return problem("tls-versions", text, commands.set({ smtp_tls_mandatory_protocols: ">=TLSv1.2" }));
+  }
+  return ok("tls-versions", `smtp_tls_mandatory_protocols allows ${spoken.join(" and ")}`);
+}
+
+const VERSIONS = ["SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
+const MODERN = new Set(["TLSv1.2", "TLSv1.3"]);
+
+/** postconf(5): names to include, `!` names to exclude, `>=` and `<=` bounds; nothing means all. */
+function spokenVersions(setting: string): string[] {
+  const rank = (name: string) =>
+    VERSIONS.findIndex((version) => version.toLowerCase() === name.toLowerCase());
+  const words = setting.split(/[\s,:]+/).filter((word) => word !== "");
+  const named = words.filter((word) => /^\w/.test(word)).map(rank);
+  return VERSIONS.filter((_, version) => {
+    if (named.length > 0 && !named.includes(version)) return false;
+    return words.every((word) => {
+      const bound = rank(word.replace(/^(?:!|[<>]=)/, ""));
+      if (word.startsWith("!")) return version !== bound;
+      if (word.startsWith(">=")) return version >= bound;
+      return word.startsWith("<=") ? version <= bound : true;
+    });
+  });
+}

@@ -1,0 +1,110 @@
+/** Whether Postfix's user may use the unix socket it is told to ask. */
+import { readFile, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { shellWord } from "./commands.ts";
+import { ok, problem, skipped, unknown } from "./finding.ts";
+import type { Finding } from "./finding.ts";
+import type { OwnTable } from "./own-table.ts";
+import { pathOutside } from "./policy-tables.ts";
+
+export interface Account {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** A folder on the way, or the socket at its end. */
+export interface Step {
+  readonly path: string;
+  readonly uid: number;
+  readonly gid: number;
+  /** Permission bits. */
+  readonly mode: number;
+}
+
+export interface SocketFacts {
+  readonly socket: string;
+  /** `mail_owner`; undefined where /etc/passwd has no such user. */
+  readonly owner: Account | undefined;
+  /** From `/` down to the socket, as far as they could be looked at. */
+  readonly steps: readonly Step[];
+  /** Why there are no more steps. */
+  readonly error: string | undefined;
+}
+
+/** The account `name` in the text of /etc/passwd. */
+export function accountOf(passwd: string, name: string): Account | undefined {
+  const fields = passwd
+    .split("\n")
+    .map((line) => line.split(":"))
+    .find(([entry]) => entry === name);
+  return fields === undefined ? undefined : { name, uid: Number(fields[2]), gid: Number(fields[3]) };
+}
+
+export async function mailOwner(parameters: Readonly<Record<string, string>>): Promise<Account | undefined> {
+  const passwd = await readFile("/etc/passwd", "utf8").catch(() => "");
+  return accountOf(passwd, parameters["mail_owner"] ?? "postfix");
+}
+
+/** Undefined where Postfix asks over TCP. */
+export async function gatherSocket(
+  { server, place }: OwnTable,
+  owner: Account | undefined,
+): Promise<SocketFacts | undefined> {
+  if (server.endpoint.kind !== "unix") return undefined;
+  const socket = pathOutside(server.endpoint.path, place);
+  const paths = [socket];
+  for (let path = socket; path !== dirname(path); path = dirname(path)) paths.unshift(dirname(path));
+  const steps: Step[] = [];
+  try {
+    for (const path of paths) {
+      const { uid, gid, mode } = await stat(path);
+      steps.push({ path, uid, gid, mode: mode & 0o7777 });
+    }
+  } catch (error) {
+    return { socket, owner, steps, error: error instanceof Error ? error.message : String(error) };
+  }
+  return { socket, owner, steps, error: undefined };
+}
+
+export function judgeSocket(facts: SocketFacts | undefined): Finding {
+  if (facts === undefined) return skipped("socket", "Postfix asks over TCP: there are no permissions");
+  const { socket, owner, steps, error } = facts;
+  if (owner === undefined)
+    return unknown("socket", "mail_owner is not in /etc/passwd", "# look at its permissions by hand");
+  // master(8) gives its processes the owner's own group and no other.
+  const last = steps.length - 1;
+  const barred = steps.find((step, index) => {
+    const isSocket = error === undefined && index === last;
+    return !mayUse(step, owner, isSocket ? 0o2 : 0o1);
+  });
+  if (barred !== undefined && barred.path !== socket) {
+    const text = `${owner.name} may not enter ${barred.path} (${describe(barred)}), on the way to ${socket}`;
+    const folder = shellWord(barred.path);
+    return problem("socket", text, [`chgrp ${owner.gid} ${folder} && chmod g+x ${folder}`]);
+  }
+  if (error !== undefined) {
+    if (error.startsWith("EACCES")) return unknown("socket", `${socket}: ${error}`, "# run this as root");
+    return problem("socket", `${socket} is not there: ${error}`, ["systemctl restart stsmapd"]);
+  }
+  if (barred !== undefined) {
+    const text = `${owner.name} may not write to ${socket} (${describe(barred)})`;
+    return problem("socket", text, [
+      `# stsmapd.yaml: give the listener group: ${owner.gid} and mode: "0660"; adding ${owner.name} to a group changes nothing`,
+      "systemctl restart stsmapd",
+    ]);
+  }
+  return ok("socket", `${owner.name} may use ${socket}`);
+}
+
+/** @param bit the permission, as it stands for others */
+function mayUse({ uid, gid, mode }: Step, owner: Account, bit: number): boolean {
+  if (owner.uid === 0) return true;
+  if (uid === owner.uid) return (mode & (bit << 6)) !== 0;
+  if (gid === owner.gid) return (mode & (bit << 3)) !== 0;
+  return (mode & bit) !== 0;
+}
+
+function describe({ uid, gid, mode }: Step): string {
+  return `mode ${mode.toString(8).padStart(4, "0")}, owner ${uid}, group ${gid}`;
+}

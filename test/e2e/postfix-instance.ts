@@ -86,8 +86,12 @@ export class PostfixInstance {
     const lines = kept.map(([name, value]) => `${name} = ${value}\n`);
     const file = `${this.configFolder}/main.cf`;
     await writeFile(file, `${lines.join("")}${fragment}`);
-    // Postfix waits for seconds before it trusts a file that has just been written.
-    await utimes(file, 0, 0);
+    await this.settle();
+  }
+
+  /** Postfix waits for seconds before it trusts a main.cf that has just been written. */
+  async settle(): Promise<void> {
+    await utimes(`${this.configFolder}/main.cf`, 0, 0);
   }
 
   /** Makes the running instance read main.cf again. */

@@ -17,19 +17,20 @@ export class PostfixCommands {
   /** Sets parameters of main.cf. */
   set(parameters: Readonly<Record<string, string>>): string[] {
     const words = Object.entries(parameters).map(([name, value]) => shellWord(`${name} = ${value}`));
-    return [this.postconf("-e", ...words), this.#reload];
+    return [this.postconf("-e", ...words), this.reload];
   }
 
   /** Runs postconf(1) with these words, which are taken as they are, and has Postfix read what it wrote. */
   edit(...words: readonly string[]): string[] {
-    return [this.postconf(...words), this.#reload];
+    return [this.postconf(...words), this.reload];
   }
 
   postconf(...words: readonly string[]): string {
     return ["postconf", ...this.#option, ...words].join(" ");
   }
 
-  get #reload(): string {
+  /** Has a running Postfix read its configuration again. */
+  get reload(): string {
     return ["postfix", ...this.#option, "reload"].join(" ");
   }
 

@@ -1,6 +1,6 @@
 /** Whether the name servers answer and validate DNSSEC: those of the daemon, and those of Postfix. */
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Config } from "../../config.ts";
 import { formatHostPort } from "../../net/listen-address.ts";
 import type { HostPort } from "../../net/listen-address.ts";
@@ -8,6 +8,7 @@ import { checkValidation } from "../../net/dns/ad-trust.ts";
 import type { Validation } from "../../net/dns/ad-trust.ts";
 import { DnsClient } from "../../net/dns/client.ts";
 import { parseResolvConf, ResolvConfFile } from "../../net/dns/resolv-conf.ts";
+import { shellWord } from "./commands.ts";
 import { ok, problem, skipped, warning } from "./finding.ts";
 import type { Finding } from "./finding.ts";
 import { smtpClients } from "./postfix-facts.ts";
@@ -46,7 +47,7 @@ export function judgeResolver({ servers, trusted, daneEnabled }: ResolverFacts):
   if (servers.some(({ validation }) => validation.state === "not-validating"))
     return warning("resolver", `${said}: DANE is not looked for`, LOCAL_RESOLVER);
   if (!trusted) {
-    const text = `${said}; but not on this machine, so their AD bit is not trusted and DANE is not looked for`;
+    const text = `${said}; their AD bit is not trusted (dns.trust_ad), so DANE is not looked for`;
     return warning("resolver", text, [
       ...LOCAL_RESOLVER,
       "# or, where nobody can tamper with the way to them, in stsmapd.yaml: dns: { trust_ad: always }",
@@ -63,6 +64,8 @@ export interface PostfixResolverFacts {
   readonly servers: readonly ServerFacts[];
   /** resolv.conf in the chroot, where smtp(8) runs in one. */
   readonly chrootFile: { readonly path: string; readonly differs: boolean } | undefined;
+  /** Has Postfix read its configuration again. */
+  readonly reload: string;
   /** Whether its security level rests on DNSSEC. */
   readonly needsDnssec: boolean;
 }
@@ -73,7 +76,7 @@ export async function gatherPostfixResolver(
   config: Config,
   signal: AbortSignal,
 ): Promise<PostfixResolverFacts> {
-  const { parameters } = facts;
+  const { parameters, commands } = facts;
   const outside = await readFile("/etc/resolv.conf", "latin1").catch(() => "");
   const isLockedIn = smtpClients(facts).some(({ chroot }) => chroot);
   const path = join(parameters["queue_directory"] ?? "/", "etc/resolv.conf");
@@ -81,17 +84,26 @@ export async function gatherPostfixResolver(
   const { servers } = parseResolvConf(inside ?? "");
   return {
     servers: await testServers(servers, config, signal),
+    reload: commands.reload,
     chrootFile: isLockedIn ? { path, differs: inside !== outside } : undefined,
     needsDnssec: (parameters["smtp_tls_security_level"] ?? "").startsWith("dane"),
   };
 }
 
-export function judgePostfixResolver({ servers, chrootFile, needsDnssec }: PostfixResolverFacts): Finding {
+export function judgePostfixResolver({
+  servers,
+  chrootFile,
+  needsDnssec,
+  reload,
+}: PostfixResolverFacts): Finding {
   const said = servers.map(describe).join("; ");
   if (chrootFile?.differs === true) {
     const { path } = chrootFile;
     const text = `${path}, which smtp(8) uses in its chroot, is not /etc/resolv.conf`;
-    return warning("postfix-resolver", text, [`cp /etc/resolv.conf ${path}`, "postfix reload"]);
+    return warning("postfix-resolver", text, [
+      `mkdir -p ${shellWord(dirname(path))} && cp /etc/resolv.conf ${shellWord(path)}`,
+      reload,
+    ]);
   }
   if (servers.every(({ validation }) => validation.state === "unknown"))
     return problem("postfix-resolver", `no name server of Postfix answers: ${said}`, LOCAL_RESOLVER);

@@ -1,0 +1,195 @@
+/** What is said of the machine around Postfix: permissions, resolver, clock, daemon, unit, disk, roots. */
+import { describe, expect, it } from "vitest";
+import { PostfixCommands } from "../../../src/cli/doctor/commands.ts";
+import { judgeFreeSpace } from "../../../src/cli/doctor/cache-file.ts";
+import { judgeClock } from "../../../src/cli/doctor/clock.ts";
+import { judgeListeners, judgeReadiness } from "../../../src/cli/doctor/daemon-answers.ts";
+import { judgePostfixResolver, judgeResolver } from "../../../src/cli/doctor/resolver.ts";
+import { judgeConfig, judgeUnit } from "../../../src/cli/doctor/service.ts";
+import { accountOf, judgeSocket } from "../../../src/cli/doctor/socket-access.ts";
+import { judgeRoots } from "../../../src/cli/doctor/trusted-roots.ts";
+import type { RootSource } from "../../../src/cli/doctor/trusted-roots.ts";
+import { DnsError } from "../../../src/net/dns/resolver.ts";
+import { VERSION } from "../../../src/version.ts";
+
+const MiB = 2 ** 20;
+
+describe("the socket, for a Postfix with user 101 and group 102", () => {
+  const owner = accountOf("root:x:0:0::/:/bin/sh\npostfix:x:101:102::/:/bin/false\n", "postfix");
+  it.each([
+    [[0, 0, 0o755], [0, 0, 0o666], "ok"],
+    [[0, 102, 0o710], [0, 102, 0o660], "ok"], // by the group
+    [[101, 0, 0o700], [101, 0, 0o600], "ok"], // by the owner
+    [[0, 0, 0o700], [0, 0, 0o666], "problem"], // the folder is shut
+    [[0, 0, 0o755], [0, 0, 0o660], "problem"], // another group
+    [[0, 102, 0o705], [0, 0, 0o666], "problem"], // the group's bits count, not those of others
+    [[0, 0, 0o755], [101, 0, 0o466], "problem"], // nor, for the owner, those of others
+  ])("folder %j, socket %j: %s", ([uid, gid, mode], [socketUid, socketGid, socketMode], status) => {
+    const steps = [
+      { path: "/run", uid: uid!, gid: gid!, mode: mode! },
+      { path: "/run/s", uid: socketUid!, gid: socketGid!, mode: socketMode! },
+    ];
+    expect(judgeSocket({ socket: "/run/s", owner, steps, error: undefined }).status).toBe(status);
+  });
+
+  it("that is not there, or that nobody may look at, or of an unknown user", () => {
+    const steps = [{ path: "/run", uid: 0, gid: 0, mode: 0o755 }];
+    expect(judgeSocket({ socket: "/run/s", owner, steps, error: "ENOENT: no such file" }).status).toBe(
+      "problem",
+    );
+    expect(judgeSocket({ socket: "/run/s", owner, steps, error: "EACCES: denied" }).status).toBe("unknown");
+    expect(judgeSocket({ socket: "/run/s", owner: undefined, steps, error: undefined }).status).toBe(
+      "unknown",
+    );
+    expect(judgeSocket(undefined).status).toBe("skipped"); // over TCP
+  });
+});
+
+const validates = { server: "127.0.0.1:53", validation: { state: "validating" } } as const;
+const careless = { server: "192.0.2.1:53", validation: { state: "not-validating" } } as const;
+const silent = {
+  server: "192.0.2.2:53",
+  validation: { state: "unknown", error: new DnsError("timeout", "no answer") },
+} as const;
+
+describe("the resolver", () => {
+  it.each([
+    [[validates], true, true, "ok"],
+    [[validates], false, true, "warning"], // its AD bit is not trusted
+    [[validates], false, false, "ok"], // and need not be
+    [[careless], true, true, "warning"],
+    [[validates, careless], true, true, "warning"], // one in the list is enough
+    [[validates, silent], true, true, "warning"],
+    [[silent], true, true, "problem"],
+    [[silent, silent], true, false, "problem"], // not even policies are found
+  ])("case %#", (servers, trusted, daneEnabled, status) => {
+    expect(judgeResolver({ servers, trusted, daneEnabled }).status).toBe(status);
+  });
+
+  it.each([
+    [[validates], undefined, true, "ok"],
+    [[careless], undefined, true, "warning"],
+    [[careless], undefined, false, "skipped"], // at level may nobody minds
+    [[silent], undefined, false, "problem"],
+    [[validates], { path: "/q/etc/resolv.conf", differs: true }, true, "warning"],
+    [[validates], { path: "/q/etc/resolv.conf", differs: false }, true, "ok"],
+  ])("of Postfix, case %#", (servers, chrootFile, needsDnssec, status) => {
+    expect(judgePostfixResolver({ servers, chrootFile, needsDnssec, reload: "postfix reload" }).status).toBe(
+      status,
+    );
+  });
+});
+
+describe("the clock", () => {
+  const now = Date.UTC(2026, 10, 22);
+  const minute = 60_000;
+  it.each([
+    [now - minute, undefined, undefined, "ok"],
+    [now - 6 * minute, undefined, true, "problem"], // whatever systemd believes
+    [now + 6 * minute, undefined, undefined, "problem"],
+    [undefined, now - minute, true, "ok"],
+    [undefined, now + 6 * minute, true, "problem"], // an entry that was fetched in the future
+    [now, now, false, "warning"],
+    [undefined, now, undefined, "unknown"], // that entries are old proves nothing
+  ])(
+    "policy host %s, newest entry %s, synchronized %s: %s",
+    (policyHost, newestEntry, synchronized, status) => {
+      expect(judgeClock({ now, policyHost, newestEntry, synchronized }).status).toBe(status);
+    },
+  );
+});
+
+const answer = (change: object) => ({
+  address: "127.0.0.1:8461",
+  failure: undefined,
+  milliseconds: 1,
+  ...change,
+});
+const failure = (denied: boolean) => ({ failure: { reason: "connect EX", denied } });
+
+describe("the daemon", () => {
+  it.each([
+    [[answer({})], "ok"],
+    [[answer({ milliseconds: 3_000 })], "warning"], // slow
+    [[answer(failure(false))], "problem"],
+    [[answer({}), answer(failure(false))], "problem"], // one listener of two
+    [[answer({}), answer(failure(true))], "unknown"], // we may not use it; Postfix may
+  ])("case %#", (answers, status) => {
+    expect(judgeListeners(answers).status).toBe(status);
+  });
+
+  it.each([
+    [{ kind: "answered", state: "ok", version: VERSION, problems: [] }, "ok"],
+    [{ kind: "answered", state: "ok", version: "0.0.1", problems: [] }, "warning"], // not restarted since the upgrade
+    [{ kind: "answered", state: "degraded", version: VERSION, problems: ["store-not-writable"] }, "problem"],
+    [{ kind: "answered", state: "starting", version: VERSION, problems: [] }, "warning"],
+    [{ kind: "failed", code: "EACCES", reason: "denied" }, "unknown"],
+    [{ kind: "failed", code: "ENOENT", reason: "not there" }, "warning"],
+    [{ kind: "no-socket" }, "skipped"],
+  ] as const)("says of itself %j: %s", (readiness, status) => {
+    expect(judgeReadiness(readiness).status).toBe(status);
+  });
+
+  it.each([
+    [undefined, "skipped"],
+    [{ active: "active", enabled: "enabled", descriptors: 65_536 }, "ok"],
+    [{ active: "active", enabled: "disabled", descriptors: 65_536 }, "warning"],
+    [{ active: "failed", enabled: "enabled", descriptors: undefined }, "problem"],
+  ])("unit %j: %s", (unit, status) => {
+    expect(judgeUnit(unit).status).toBe(status);
+  });
+});
+
+describe("the configuration file", () => {
+  const facts = { file: "/etc/s.yaml", mode: 0o644, problems: [], denied: false };
+  it.each([
+    [facts, "ok"],
+    [{ ...facts, mode: undefined }, "ok"], // the defaults
+    [{ ...facts, mode: 0o666 }, "problem"],
+    [{ ...facts, mode: 0o664 }, "problem"],
+    [{ ...facts, problems: ["/etc/s.yaml:1:1: listne: unknown"] }, "problem"],
+    [{ ...facts, problems: ["/etc/s.yaml: cannot be read"], denied: true }, "unknown"],
+  ])("%j: %s", (found, status) => {
+    expect(judgeConfig(found).status).toBe(status);
+  });
+});
+
+const source = (
+  found: RootSource["found"],
+  parameter: RootSource["parameter"] = "smtp_tls_CAfile",
+): RootSource => ({
+  parameter,
+  setting: "/x",
+  path: "/x",
+  found,
+});
+
+describe("trusted roots", () => {
+  const many = { known: 120, others: 20 };
+  const bundle = "/etc/ssl/certs/ca-certificates.crt";
+  it.each([
+    [[], false, "problem"],
+    [[], true, "problem"], // Postfix adds the default ones only beside others
+    [[source(many)], false, "ok"],
+    [[source({ known: 0, others: 1 })], false, "problem"], // a private one
+    [[source({ known: 0, others: 1 })], true, "unknown"],
+    [[source({ known: 3, others: 0 })], false, "warning"],
+    [[source({ error: "ENOENT" }), source(many, "smtp_tls_CApath")], false, "problem"], // Postfix gives up on both
+    [[source({ known: 0, others: 1 }), source(many, "smtp_tls_CApath")], false, "ok"],
+  ])("case %#", (sources, appendsDefault, status) => {
+    const facts = { commands: new PostfixCommands("/etc/my postfix") };
+    const finding = judgeRoots({ sources, appendsDefault, bundle }, facts);
+    expect(finding.status).toBe(status);
+    const command = `postconf -c '/etc/my postfix' -e 'smtp_tls_CAfile = ${bundle}'`;
+    expect(finding.mend[0]).toBe(status === "ok" ? undefined : command);
+  });
+});
+
+it.each([
+  [1_000 * MiB, "ok"],
+  [99 * MiB, "warning"],
+  [9 * MiB, "problem"],
+  [undefined, "unknown"],
+])("%s bytes free: %s", (free, status) => {
+  expect(judgeFreeSpace("/var/lib/stsmapd/cache.sqlite", free).status).toBe(status);
+});

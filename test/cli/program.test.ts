@@ -20,6 +20,7 @@ describe("help", () => {
     ["serve", "smtp_tls_policy_maps = socketmap:inet:127.0.0.1:8461:postfix"],
     ["check", "2 it cannot be told"],
     ["query", "69 the daemon does not answer"],
+    ["doctor", "1 warning or unknown, 2 problem"],
     ["config", "--config <file>"],
   ])("of %s says what matters", async (command, text) => {
     const { status, stdout } = await stsmapd([command, "--help"], HOME);

@@ -159,7 +159,8 @@ async function mends(patient: Patient, expected: readonly Expected[]): Promise<v
     ),
   );
   expect(report.exit).toBe(expected.some(([, status]) => status === "problem") ? 2 : 1);
-  for (const finding of notOk(report)) await obey(patient, finding);
+  // What is to be done about a table that fails, another finding says.
+  for (const finding of notOk(report)) if (finding.check !== "postmap") await obey(patient, finding);
 }
 
 /** What is to be true of every version. */
@@ -220,6 +221,7 @@ smtp_host_lookup = native
 smtp_tls_CAfile = /nonexistent.pem`,
       expected: [
         ["policy-table", "problem", "8999"],
+        ["postmap", "problem", "8999"],
         ["security-level", "problem", "smtp_host_lookup"],
         ["trusted-roots", "problem", "ENOENT"],
       ],

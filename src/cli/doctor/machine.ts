@@ -8,7 +8,10 @@ import { askListeners, gatherReadiness, judgeListeners, judgeReadiness } from ".
 import { judgeConnectionReuse, judgeMxPatterns, judgeOverrides, judgeRoute } from "./delivery.ts";
 import { CHECK_NAMES, problem, skipped } from "./finding.ts";
 import type { CheckName, Finding } from "./finding.ts";
-import { findOwnTable, judgeMap, judgePolicyTable } from "./own-table.ts";
+import { judgeMap } from "./map.ts";
+import { findOwnTable, placesOf, tablesOf } from "./own-table.ts";
+import type { OwnTable } from "./own-table.ts";
+import { judgePolicyTable } from "./policy-table.ts";
 import { gatherProbe, judgeProbe } from "./policy-host.ts";
 import { gatherPostfix } from "./postfix-facts.ts";
 import type { PostfixFacts } from "./postfix-facts.ts";
@@ -100,7 +103,7 @@ async function examinePostfix(
     judgeOverrides(facts),
     judgeRoute(facts),
     ...(await Promise.all([
-      ...examineTable(facts, own, circumstances),
+      ...examineTables(facts, own, circumstances),
       gatherRoots(facts).then((roots) => judgeRoots(roots, facts)),
       gatherPostfixResolver(facts, config, AbortSignal.timeout(DEADLINE)).then(judgePostfixResolver),
       unit.then((found) => judgeClients(facts, config, found)),
@@ -108,22 +111,28 @@ async function examinePostfix(
   ];
 }
 
-/** Whether Postfix can reach the table it is told to ask. */
-function examineTable(
-  { parameters }: PostfixFacts,
-  own: ReturnType<typeof findOwnTable>,
+/** Whether Postfix can reach the tables it is told to ask. */
+function examineTables(
+  facts: PostfixFacts,
+  own: OwnTable | undefined,
   { postfixFolder, uptime }: Circumstances,
 ): Promise<Finding>[] {
-  if (own === undefined) {
-    const text = "Postfix does not ask this daemon";
-    return [Promise.resolve(skipped("socket", text)), Promise.resolve(skipped("postmap", text))];
-  }
-  const owner = mailOwner(parameters);
   const signal = AbortSignal.timeout(DEADLINE);
-  return [
-    owner.then((account) => gatherSocket(own, account)).then(judgeSocket),
-    owner.then((account) => gatherPostmap(own, account, postfixFolder, uptime, signal)).then(judgePostmap),
-  ];
+  const owner = mailOwner(facts.parameters);
+  const asked = owner.then((account) =>
+    Promise.all(
+      tablesOf(facts).flatMap((table) =>
+        placesOf(facts, table)
+          .slice(0, 1)
+          .map((place) => gatherPostmap(table, place, account, postfixFolder, uptime, signal)),
+      ),
+    ),
+  );
+  const socket =
+    own === undefined
+      ? Promise.resolve(skipped("socket", "Postfix does not ask this daemon"))
+      : owner.then((account) => gatherSocket(own, account)).then(judgeSocket);
+  return [socket, asked.then(judgePostmap)];
 }
 
 /** What the daemon needs of the machine and the Internet. The clock is compared with what was seen on the way. */

@@ -92,6 +92,14 @@ function isSame(asked: ListenAddress, listening: Listener["address"], place: Pla
   return addressesOf(asked.host).some((address) => there.has(address));
 }
 
+/** Whether it is asked over a unix socket or loopback. */
+export function isOnThisMachine({ endpoint }: PolicyServer): boolean {
+  if (endpoint.kind === "unix") return true;
+  return addressesOf(endpoint.host).every(
+    (address) => ipaddr.isValid(address) && ipaddr.parse(address).range() === "loopback",
+  );
+}
+
 /** One spelling for each address. Of names only `localhost` is known without asking anybody. */
 function addressesOf(host: string): string[] {
   if (host.toLowerCase() === "localhost") return ["127.0.0.1", "::1"];

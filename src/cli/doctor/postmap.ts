@@ -1,10 +1,10 @@
-/** Whether Postfix's own client gets an answer, as Postfix's user where we may be that. */
+/** Whether Postfix's own client gets an answer from every table, since one that fails has mail deferred. */
 import process from "node:process";
 import { shellWord } from "./commands.ts";
-import { ok, problem, unknown } from "./finding.ts";
+import { ok, problem, skipped, unknown } from "./finding.ts";
 import type { Finding } from "./finding.ts";
-import type { OwnTable } from "./own-table.ts";
 import { pathOutside } from "./policy-tables.ts";
+import type { Place, PolicyTable } from "./policy-tables.ts";
 import { runProgram } from "./run-program.ts";
 import type { ProgramResult } from "./run-program.ts";
 import type { Account } from "./socket-access.ts";
@@ -20,46 +20,66 @@ export interface PostmapFacts {
 /** A key that is no domain: answered at once, without DNS. */
 export const PROBE_KEY = "localhost";
 
-/** @param uptime milliseconds that only ever pass */
+/**
+ * @param folder that of main.cf; undefined for Postfix's default
+ * @param uptime milliseconds that only ever pass
+ */
 export async function gatherPostmap(
-  own: OwnTable,
+  table: PolicyTable,
+  place: Place,
   owner: Account | undefined,
   folder: string | undefined,
   uptime: () => number,
   signal: AbortSignal,
 ): Promise<PostmapFacts> {
-  const table = tableOutside(own);
-  const user = process.geteuid?.() === 0 ? owner : undefined;
+  const text = textOutside(table, place);
+  // smtp(8) opens files before it becomes Postfix's user, and connects to servers after.
+  const user = process.geteuid?.() === 0 && table.server !== undefined ? owner : undefined;
   const identity = user === undefined ? {} : { uid: user.uid, gid: user.gid };
   const option = folder === undefined ? [] : ["-c", folder];
   const start = uptime();
-  const result = await runProgram("postmap", [...option, "-q", PROBE_KEY, table], {
+  const result = await runProgram("postmap", [...option, "-q", PROBE_KEY, text], {
     ...identity,
     cwd: "/",
     signal,
   });
-  return { table, user: user?.name, result, milliseconds: uptime() - start };
+  return { table: text, user: user?.name, result, milliseconds: uptime() - start };
 }
 
-export function judgePostmap({ table, user, result, milliseconds }: PostmapFacts): Finding {
-  const command = `postmap -q ${PROBE_KEY} ${shellWord(table)}`;
-  const who = user === undefined ? "" : ` as ${user}`;
-  if (result.kind === "missing")
-    return unknown("postmap", "there is no postmap in PATH or /usr/sbin", `# run by hand: ${command}`);
-  if (result.kind === "failed")
-    return unknown("postmap", `${command}: ${result.reason}`, `# run by hand: ${command}`);
-  // postmap(1) ends with 1 where there is no entry, and where it failed, which it says on standard error.
-  const complaint = result.stderr.trim().split("\n").at(-1) ?? "";
-  if (complaint !== "")
-    return problem("postmap", `${command}${who}: ${complaint}`, [
-      "# see what daemon and socket say, above",
-      "systemctl status stsmapd",
-    ]);
-  return ok("postmap", `${command}${who}: answered within ${Math.ceil(milliseconds)} ms`);
+export function judgePostmap(tables: readonly PostmapFacts[]): Finding {
+  if (tables.length === 0) return skipped("postmap", "smtp_tls_policy_maps is empty");
+  if (tables.some(({ result }) => result.kind === "missing"))
+    return unknown("postmap", "there is no postmap in PATH or /usr/sbin", "# install Postfix's commands");
+  const failed = tables.flatMap((facts) => {
+    const complaint = complaintOf(facts.result);
+    return complaint === undefined ? [] : [{ ...facts, complaint }];
+  });
+  const [first] = failed;
+  if (first === undefined) {
+    const said = tables.map((facts) => `${commandOf(facts)} in ${Math.ceil(facts.milliseconds)} ms`);
+    return ok("postmap", `answered: ${said.join("; ")}`);
+  }
+  const said = failed.map((facts) => `${commandOf(facts)}: ${facts.complaint}`).join("; ");
+  return problem("postmap", `a table fails, so that Postfix defers mail: ${said}`, [
+    "# mend it as daemon, policy-table and socket say above; what is none of ours, by hand",
+    `postmap -q ${PROBE_KEY} ${shellWord(first.table)}`,
+  ]);
+}
+
+/** postmap(1) ends with 1 where there is no entry as well as where it failed, but says only the latter. */
+function complaintOf(result: ProgramResult): string | undefined {
+  if (result.kind === "missing") return undefined;
+  if (result.kind === "failed") return result.reason;
+  const [last = ""] = result.stderr.trim().split("\n").slice(-1);
+  return last === "" ? undefined : last;
+}
+
+function commandOf({ table, user }: PostmapFacts): string {
+  return `postmap -q ${PROBE_KEY} ${shellWord(table)}${user === undefined ? "" : ` as ${user}`}`;
 }
 
 /** postmap(1) is not chrooted, nor in the queue folder, as smtp(8) is. */
-function tableOutside({ server: { endpoint, map }, table, place }: OwnTable): string {
-  if (endpoint.kind === "unix") return `socketmap:unix:${pathOutside(endpoint.path, place)}:${map}`;
-  return table.text.replace(/^proxy:/, "");
+function textOutside({ text, server }: PolicyTable, place: Place): string {
+  if (server?.endpoint.kind !== "unix") return text.replace(/^proxy:/, "");
+  return `socketmap:unix:${pathOutside(server.endpoint.path, place)}:${server.map}`;
 }

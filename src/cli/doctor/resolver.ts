@@ -14,7 +14,7 @@ import type { Finding } from "./finding.ts";
 import { smtpClients } from "./postfix-facts.ts";
 import type { PostfixFacts } from "./postfix-facts.ts";
 
-export interface ServerFacts {
+interface ServerFacts {
   /** `127.0.0.1:53`. */
   readonly server: string;
   readonly validation: Validation;

@@ -14,7 +14,7 @@ export interface Account {
 }
 
 /** A folder on the way, or the socket at its end. */
-export interface Step {
+interface Step {
   readonly path: string;
   readonly uid: number;
   readonly gid: number;

@@ -4,6 +4,7 @@ import { PostfixCommands } from "../../../src/cli/doctor/commands.ts";
 import { judgeFreeSpace } from "../../../src/cli/doctor/cache-file.ts";
 import { judgeClock } from "../../../src/cli/doctor/clock.ts";
 import { judgeListeners, judgeReadiness } from "../../../src/cli/doctor/daemon-answers.ts";
+import { judgePostmap } from "../../../src/cli/doctor/postmap.ts";
 import { judgePostfixResolver, judgeResolver } from "../../../src/cli/doctor/resolver.ts";
 import { judgeConfig, judgeUnit } from "../../../src/cli/doctor/service.ts";
 import { accountOf, judgeSocket } from "../../../src/cli/doctor/socket-access.ts";
@@ -182,6 +183,22 @@ describe("trusted roots", () => {
     expect(finding.status).toBe(status);
     const command = `postconf -c '/etc/my postfix' -e 'smtp_tls_CAfile = ${bundle}'`;
     expect(finding.mend[0]).toBe(status === "ok" ? undefined : command);
+  });
+});
+
+describe("postmap", () => {
+  const ended = (code: number, stderr: string) => ({ kind: "ended", code, stdout: "", stderr }) as const;
+  it.each([
+    [[ended(1, "")], "ok"], // not found, and nothing to complain of
+    [[ended(0, "")], "ok"],
+    [[ended(1, "postmap: fatal: table x: query error")], "problem"],
+    [[ended(1, ""), ended(1, "postmap: fatal: open database")], "problem"], // one that fails is enough
+    [[{ kind: "failed", reason: "it did not end in time" }], "problem"],
+    [[{ kind: "missing" }], "unknown"],
+    [[], "skipped"],
+  ] as const)("%j: %s", (results, status) => {
+    const facts = results.map((result) => ({ table: "tcp:a:1", user: undefined, result, milliseconds: 1 }));
+    expect(judgePostmap(facts).status).toBe(status);
   });
 });
 

@@ -58,6 +58,7 @@ describe("a policy", () => {
       },
       status: 200,
       contentType: "text/plain",
+      date: expect.stringMatching(/ GMT$/),
       bytes: POLICY.length,
       durationMs: expect.any(Number),
     });

@@ -186,8 +186,9 @@ describe("trusted roots", () => {
   });
 });
 
+const ended = (code: number, stderr: string) => ({ kind: "ended", code, stdout: "", stderr }) as const;
+
 describe("postmap", () => {
-  const ended = (code: number, stderr: string) => ({ kind: "ended", code, stdout: "", stderr }) as const;
   it.each([
     [[ended(1, "")], "ok"], // not found, and nothing to complain of
     [[ended(0, "")], "ok"],

@@ -48,7 +48,7 @@ async function failureOf(listener: Listener, timeout: number): Promise<ListenerA
 }
 
 /** Milliseconds above which an answer from memory is no longer what it should be. */
-const SLOW = 1_000;
+const SLOW = 5_000;
 
 export function judgeListeners(answers: readonly ListenerAnswer[]): Finding {
   const failed = answers.filter(({ failure }) => failure !== undefined);

@@ -38,7 +38,7 @@ export interface Circumstances {
 }
 
 /** Milliseconds for postconf(1), on which other checks wait. */
-const POSTCONF_DEADLINE = 4_000;
+const POSTCONF_DEADLINE = 5_000;
 /** Milliseconds for each check. */
 const DEADLINE = 9_000;
 

@@ -111,7 +111,7 @@ const failure = (denied: boolean) => ({ failure: { reason: "connect EX", denied 
 describe("the daemon", () => {
   it.each([
     [[answer({})], "ok"],
-    [[answer({ milliseconds: 3_000 })], "warning"], // slow
+    [[answer({ milliseconds: 6_000 })], "warning"], // slow
     [[answer(failure(false))], "problem"],
     [[answer({}), answer(failure(false))], "problem"], // one listener of two
     [[answer({}), answer(failure(true))], "unknown"], // we may not use it; Postfix may

@@ -1,0 +1,9 @@
+import type { Scenario } from "../scenario.ts";
+import { coldLookups } from "./cold.ts";
+import { mixedLookups } from "./mixed.ts";
+import { overload } from "./overload.ts";
+import { saturation } from "./saturation.ts";
+import { warmLookups } from "./warm.ts";
+
+/** In the order in which they run. */
+export const SCENARIOS: readonly Scenario[] = [warmLookups, mixedLookups, coldLookups, overload, saturation];

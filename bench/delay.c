@@ -76,8 +76,8 @@ static void deliver(struct direction *direction) {
   for (uint64_t now = now_ns(); direction->count > 0; direction->count--) {
     struct packet *packet = &direction->packets[direction->head];
     if (packet->due > now) return;
-    /* What the other side has no room for is lost, as on any link. */
-    if (write(direction->to, packet->bytes, (size_t)packet->length) < 0 && errno != EAGAIN) die("delay: write");
+    /* What the other side has no room for, or is not up for, is lost, as on any link. */
+    if (write(direction->to, packet->bytes, (size_t)packet->length) < 0 && errno != EAGAIN && errno != EIO) die("delay: write");
     direction->head = (direction->head + 1) % PLACES;
   }
 }

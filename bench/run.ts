@@ -51,6 +51,7 @@ async function main(isRoot: boolean): Promise<void> {
       folder,
       quick,
       isRoot,
+      keys: quick ? 100 : 1_000,
       rounds: Number(values.rounds ?? (quick ? 1 : 5)),
       seconds: Number(values.seconds ?? (quick ? 0.2 : 3)),
       warmUp: quick ? 0.1 : 0.5,

@@ -9,6 +9,8 @@ export interface Surroundings {
   readonly folder: string;
   /** To see that all works: short, with few rows. The figures mean nothing. */
   readonly quick: boolean;
+  /** Domains in memory that are asked for. */
+  readonly keys: number;
   /** With network namespaces, and ports 53 and 443. */
   readonly isRoot: boolean;
   /** Rounds of each comparison. */
@@ -54,7 +56,7 @@ export async function inTurns(
 }
 
 /** Asks for each of the first `keys` domains once, so that they are in memory, and goes on until the code is warm. */
-export async function warm(server: Server, keys: number, { quick }: Surroundings): Promise<void> {
+export async function warm(server: Server, { keys, quick }: Surroundings): Promise<void> {
   await runLoad(server, { connections: 16, keys, inOrder: true, limit: keys, seconds: 600 });
   await runLoad(server, { connections: 50, keys, seconds: quick ? 0.2 : 2 });
 }

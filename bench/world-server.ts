@@ -11,8 +11,9 @@ import { policyOf, RECORD } from "./names.ts";
 
 /** What the parent says first. */
 export interface WorldOptions {
-  /** Name server and policy hosts listen on all addresses. */
+  readonly dnsAddress: string;
   readonly dnsPort: number;
+  /** Policy hosts listen on all addresses. */
   readonly httpsPort: number;
   /** The first octets of policy hosts' addresses: `127.100` or `10.99`. Each domain has an address of its own. */
   readonly network: string;
@@ -81,13 +82,13 @@ function answer(query: packet.DecodedPacket, network: string): Buffer {
   return packet.encode({ ...reply, answers, authorities: answers.length > 0 ? [] : [SOA] });
 }
 
-function startNameServer({ dnsPort, network }: WorldOptions): Promise<void> {
+function startNameServer({ dnsAddress, dnsPort, network }: WorldOptions): Promise<void> {
   const socket = createSocket({ type: "udp4", recvBufferSize: 2 ** 22 });
   socket.on("message", (message, peer) => {
     socket.send(answer(packet.decode(message), network), peer.port, peer.address);
   });
   return new Promise((resolve) => {
-    socket.bind(dnsPort, () => resolve());
+    socket.bind(dnsPort, dnsAddress, () => resolve());
   });
 }
 

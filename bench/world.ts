@@ -7,6 +7,8 @@ import { native } from "./native.ts";
 import { freePort } from "./free-port.ts";
 import type { WorldCounts, WorldOptions } from "./world-server.ts";
 
+const FAR_DNS = "10.99.0.2";
+
 export class World implements AsyncDisposable {
   /** As stsmapd's configuration wants it. */
   readonly dns: string;
@@ -25,7 +27,12 @@ export class World implements AsyncDisposable {
   /** On this machine's loopback. The ports of DNS and HTTPS can only be had by root. */
   static async near(ports: { dns: number; https: number }): Promise<World> {
     const child = start([]);
-    const options = { dnsPort: ports.dns, httpsPort: ports.https, network: "127.100" };
+    const options = {
+      dnsAddress: "127.0.0.1",
+      dnsPort: ports.dns,
+      httpsPort: ports.https,
+      network: "127.100",
+    };
     return new World(`127.0.0.1:${ports.dns}`, ports.https, await begin(child, options), [child]);
   }
 
@@ -33,7 +40,6 @@ export class World implements AsyncDisposable {
   static async far(roundTrip: number): Promise<World> {
     const child = start(["unshare", "--net"]);
     await once(child, "spawn");
-    const ca = await begin(child, { dnsPort: 53, httpsPort: 443, network: "10.99" });
     const [command = "", ...args] = pinned("load", [
       native("delay"),
       String(roundTrip * 500),
@@ -55,7 +61,9 @@ export class World implements AsyncDisposable {
     ];
     for (const step of steps) await run(step.split(" "));
     for (const step of stepsThere) await run([...there, ...step.split(" ")]);
-    return new World("10.99.0.2:53", 443, ca, [child, link]);
+    const options = { dnsAddress: FAR_DNS, dnsPort: 53, httpsPort: 443, network: "10.99" };
+    const ca = await begin(child, options);
+    return new World(`${FAR_DNS}:53`, 443, ca, [child, link]);
   }
 
   /** What was asked since this was called last. */

@@ -14,18 +14,16 @@ import { missingForMtaStsDaemon, startMtaStsDaemon, startStsmapd } from "../serv
 import { storedAt } from "../stored.ts";
 import { nearWorld } from "../world.ts";
 
-const KEYS = 1_000;
-
 async function run(surroundings: Surroundings): Promise<Section[]> {
-  const { folder, isRoot } = surroundings;
+  const { folder, isRoot, keys } = surroundings;
   await using world = await nearWorld(surroundings);
-  const store = await storedAt(join(folder, "mixed.sqlite"), KEYS);
+  const store = await storedAt(join(folder, "mixed.sqlite"), keys);
   await using ours = await startStsmapd({ folder, world, store });
   const missing = missingForMtaStsDaemon(isRoot);
   await using other = missing === undefined ? await startMtaStsDaemon(folder, world) : undefined;
   const servers = [ours, ...(other === undefined ? [] : [other])];
-  for (const server of servers) await warm(server, KEYS, surroundings);
-  const all = await inTurns(surroundings, servers, { connections: 50, keys: KEYS, unknownPart: 0.1 });
+  for (const server of servers) await warm(server, surroundings);
+  const all = await inTurns(surroundings, servers, { connections: 50, keys, unknownPart: 0.1 });
   const notes = [
     "50 connections. The times are those of the warm lookups; each unknown domain is asked for once, and so is DNS.",
   ];

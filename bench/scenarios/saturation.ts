@@ -7,7 +7,6 @@ import { median, ratios } from "../statistics.ts";
 import { storedAt } from "../stored.ts";
 import { nearWorld } from "../world.ts";
 
-const KEYS = 1_000;
 const PATTERNS = [
   { name: "50 connections", load: { connections: 50 } },
   { name: "50 × 16 outstanding", load: { connections: 50, outstanding: 16 } },
@@ -28,17 +27,17 @@ function row(name: string, { server, reports }: Rounds): Cell[] {
 }
 
 async function run(surroundings: Surroundings): Promise<Section[]> {
-  const { folder } = surroundings;
+  const { folder, keys } = surroundings;
   await using world = await nearWorld(surroundings);
-  const store = await storedAt(join(folder, "saturation.sqlite"), KEYS);
+  const store = await storedAt(join(folder, "saturation.sqlite"), keys);
   await using ours = await startStsmapd({ folder, world, store });
   await using trivial = await startTrivial(folder);
-  await warm(ours, KEYS, surroundings);
+  await warm(ours, surroundings);
   const rows = [];
   const checks = [];
   let faults = 0;
   for (const { name, load } of PATTERNS) {
-    const all = await inTurns(surroundings, [ours, trivial], { ...load, keys: KEYS });
+    const all = await inTurns(surroundings, [ours, trivial], { ...load, keys });
     const [first, second] = all;
     for (const rounds of all) rows.push(row(name, rounds));
     if (first === undefined || second === undefined) continue;

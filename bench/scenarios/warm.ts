@@ -17,8 +17,6 @@ import { ratios } from "../statistics.ts";
 import { storedAt } from "../stored.ts";
 import { nearWorld } from "../world.ts";
 
-const KEYS = 1_000;
-
 interface Pattern {
   readonly name: string;
   readonly load: Omit<Load, "keys" | "seconds" | "warmUp">;
@@ -80,32 +78,32 @@ function checksOf(pattern: Pattern, ours: Rounds, bare: Rounds): Check[] {
 }
 
 async function run(surroundings: Surroundings): Promise<Section[]> {
-  const { folder } = surroundings;
+  const { folder, keys } = surroundings;
   await using world = await nearWorld(surroundings);
-  const store = await storedAt(join(folder, "warm.sqlite"), KEYS);
+  const store = await storedAt(join(folder, "warm.sqlite"), keys);
   await using ours = await startStsmapd({ folder, world, store });
   await using bare = await startBare(folder);
   const missing = missingForMtaStsDaemon(surroundings.isRoot);
   await using other = missing === undefined ? await startMtaStsDaemon(folder, world) : undefined;
   const servers = [ours, bare, ...(other === undefined ? [] : [other])];
-  for (const server of servers) await warm(server, KEYS, surroundings);
+  for (const server of servers) await warm(server, surroundings);
 
   const rows = [];
   const checks = [];
   let faults = 0;
   for (const pattern of PATTERNS) {
-    const all = await inTurns(surroundings, servers, { ...pattern.load, keys: KEYS });
+    const all = await inTurns(surroundings, servers, { ...pattern.load, keys });
     for (const rounds of all) rows.push(loadRow(pattern.name, rounds));
     const [first, second] = all;
     if (first !== undefined && second !== undefined) checks.push(...checksOf(pattern, first, second));
     faults += ownFaults(all);
   }
   for (const { name, load } of PATTERNS.filter((pattern) => TCP_TABLE.has(pattern.name))) {
-    const all = await inTurns(surroundings, [ours], { ...load, keys: KEYS, protocol: "tcp_table" });
+    const all = await inTurns(surroundings, [ours], { ...load, keys, protocol: "tcp_table" });
     for (const rounds of all) rows.push(loadRow(`tcp_table: ${name}`, rounds));
     faults += ownFaults(all);
   }
-  const notes = ["1,000 domains with an enforce policy, asked for at random; the servers run in turns."];
+  const notes = ["Domains with an enforce policy, asked for at random; the servers run in turns."];
   if (missing !== undefined) notes.push(`postfix-mta-sts-resolver ${missing}`);
   return [{ title: "Warm lookups", notes, columns: LOAD_COLUMNS, rows, checks, faults }];
 }

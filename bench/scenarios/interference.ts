@@ -1,0 +1,149 @@
+/** What work in the background costs those who ask: each kind of it in turns with quiet. */
+import { once } from "node:events";
+import { request } from "node:http";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Load, type LoadReport, runLoad } from "../load.ts";
+import { scrape } from "../metrics.ts";
+import {
+  loadRow,
+  LOAD_COLUMNS,
+  ownFaults,
+  type Rounds,
+  type Scenario,
+  type Surroundings,
+  warm,
+} from "../scenario.ts";
+import { check, type Check, type Section } from "../section.ts";
+import { type Server, startStsmapd } from "../servers.ts";
+import { ratios } from "../statistics.ts";
+import { storedAt } from "../stored.ts";
+import { nearWorld } from "../world.ts";
+
+/** Times the quiet p99. */
+const LIMIT = 2;
+
+/** Milliseconds between two scrapes: Prometheus lets ten seconds and more pass. */
+const SCRAPE_PAUSE = 1_000;
+
+type Work = (signal: AbortSignal) => Promise<void>;
+
+/** Reads all rows over the admin socket again and again, as `cache list` does. */
+function listing(socketPath: string): Work {
+  return async (signal) => {
+    while (!signal.aborted) {
+      const asked = request({ socketPath, path: "/cache", signal }).end();
+      try {
+        const [response] = await once(asked, "response");
+        for await (const _ of response);
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      }
+    }
+  };
+}
+
+function scraping(server: Server): Work {
+  return async (signal) => {
+    while (!signal.aborted) {
+      await scrape(server);
+      await sleep(SCRAPE_PAUSE, undefined, { signal }).catch(() => {});
+    }
+  };
+}
+
+async function nothing(): Promise<void> {}
+
+/** One load with `work` beside it. */
+async function beside(work: Work, server: Server, load: Load): Promise<LoadReport> {
+  const stop = new AbortController();
+  const working = work(stop.signal);
+  const report = await runLoad(server, load);
+  stop.abort();
+  await working;
+  return report;
+}
+
+const LOADS = [
+  { name: "50 connections", load: { connections: 50 } },
+  { name: "5,000 a second", load: { connections: 50, rate: 5_000 } },
+];
+
+/** A state of things, and who is asked in it. */
+interface State {
+  readonly name: string;
+  readonly server: Server;
+  readonly work: Work;
+}
+
+/** All states in turns. A server that is not asked stands still, so that its own work does not count elsewhere. */
+async function inAllStates(
+  { rounds, seconds, warmUp, keys }: Surroundings,
+  states: readonly State[],
+  load: Omit<Load, "keys" | "seconds">,
+): Promise<Rounds[]> {
+  const all = states.map(({ server }) => ({ server, reports: new Array<LoadReport>(), rss: 0 }));
+  for (let round = 0; round < rounds; round++) {
+    for (const [n, { server, work }] of states.entries()) {
+      server.signal("SIGCONT");
+      all[n]?.reports.push(await beside(work, server, { ...load, keys, warmUp, seconds }));
+      server.signal("SIGSTOP");
+    }
+  }
+  return all.map((one) => ({ ...one, rss: one.server.rss }));
+}
+
+async function run(surroundings: Surroundings): Promise<Section[]> {
+  const { folder, quick } = surroundings;
+  const rows = quick ? 2_000 : 200_000;
+  await using world = await nearWorld(surroundings);
+  const start = async (name: string, due: boolean) => {
+    const store = await storedAt(join(folder, `${name}.sqlite`), rows, due);
+    const server = await startStsmapd({ folder, world, store, name });
+    await warm(server, surroundings);
+    // The search for damage at the start is over.
+    await sleep(quick ? 0 : 5_000);
+    server.signal("SIGSTOP");
+    return server;
+  };
+  await using calm = await start("stsmapd", false);
+  await using swept = await start("stsmapd-sweep", true);
+  await world.counts();
+  const states: State[] = [
+    { name: "quiet", server: calm, work: nothing },
+    { name: "sweep", server: swept, work: nothing },
+    { name: "cache list", server: calm, work: listing(join(folder, "stsmapd.sock")) },
+    { name: "scrape", server: calm, work: scraping(calm) },
+  ];
+  const table = [];
+  const checks: Check[] = [];
+  let faults = 0;
+  for (const { name, load } of LOADS) {
+    const all = await inAllStates(surroundings, states, load);
+    faults += ownFaults(all);
+    for (const [n, rounds] of all.entries()) {
+      const state = states[n]?.name ?? "";
+      table.push([state, ...loadRow(name, rounds)]);
+      const times = ratios(rounds.reports, all[0]?.reports ?? [], ({ known }) => known.p99);
+      if (n > 0)
+        checks.push(check(`p99 during ${state}, ${name}, by the quiet one`, times, "at most", LIMIT));
+    }
+  }
+  const renewals = (await world.counts()).requests;
+  const notes = [
+    `${rows.toLocaleString("en")} domains stored; for the sweep all of them are due: ${renewals} were renewed meanwhile.`,
+    `The list is read again and again, metrics once a second. With a steady rate, a time begins when the question was due.`,
+  ];
+  return [
+    {
+      title: "Work in the background",
+      notes,
+      columns: ["state", ...LOAD_COLUMNS],
+      rows: table,
+      checks,
+      faults,
+    },
+  ];
+}
+
+export const interference: Scenario = { name: "interference", run };

@@ -37,7 +37,7 @@ export interface Load {
 }
 
 /** Microseconds. */
-export interface Times {
+interface Times {
   readonly count: number;
   readonly p50: number;
   readonly p99: number;

@@ -143,3 +143,4 @@ process.on("message", (message: WorldOptions | "counts") => {
   }
 });
 process.on("disconnect", () => process.exit());
+process.send?.("running");

@@ -26,7 +26,7 @@ export class World implements AsyncDisposable {
 
   /** On this machine's loopback. The ports of DNS and HTTPS can only be had by root. */
   static async near(ports: { dns: number; https: number }): Promise<World> {
-    const child = start([]);
+    const child = await start([]);
     const options = {
       dnsAddress: "127.0.0.1",
       dnsPort: ports.dns,
@@ -38,8 +38,7 @@ export class World implements AsyncDisposable {
 
   /** In a network of its own; a packet and its answer take `roundTrip` milliseconds together. Needs root. */
   static async far(roundTrip: number): Promise<World> {
-    const child = start(["unshare", "--net"]);
-    await once(child, "spawn");
+    const child = await start(["unshare", "--net"]);
     const [command = "", ...args] = pinned("load", [
       native("delay"),
       String(roundTrip * 500),
@@ -86,11 +85,13 @@ export class World implements AsyncDisposable {
   }
 }
 
-/** Starts the server process through `wrapper`, with a channel to it. */
-function start(wrapper: readonly string[]): ChildProcess {
+/** Starts the server process through `wrapper`, with a channel to it; resolves when it runs. */
+async function start(wrapper: readonly string[]): Promise<ChildProcess> {
   const script = new URL("world-server.ts", import.meta.url).pathname;
   const [command = "", ...args] = pinned("load", [...wrapper, process.execPath, script]);
-  return spawn(command, args, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  const child = spawn(command, args, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  await once(child, "message");
+  return child;
 }
 
 /** Resolves with its root certificate once it listens. */

@@ -27,10 +27,7 @@ struct pending {
 struct client {
   int fd;
   uint32_t outstanding;
-  bool connecting;
-  bool probe;
-  bool idle;
-  bool answered;
+  bool connecting, probe, idle, asked, answered;
   /* Questions this connection may still ask. */
   uint32_t left;
   /* When it was opened: what the first question waits for, too. 0 once that was asked. */
@@ -62,6 +59,7 @@ static void ask(struct load *load, struct client *client, uint32_t number, uint6
   size_t length = 0;
   uint64_t at = client->opened != 0 ? client->opened : since != 0 ? since : now_ns();
   uint32_t before = client->count;
+  client->asked = true;
   for (; number > 0 && load->sending && client->left > 0; number--) {
     if (load->limit != 0 && load->sent >= load->limit) break;
     bool unknown;
@@ -246,6 +244,6 @@ void clients_wait(struct load *load, uint64_t until) {
 
 uint32_t clients_silent(const struct load *load) {
   uint32_t silent = 0;
-  for (uint32_t n = 0; n < load->connections + load->probes; n++) silent += !load->clients[n].answered;
+  for (uint32_t n = 0; n < load->connections + load->probes; n++) silent += load->clients[n].asked && !load->clients[n].answered;
   return silent;
 }

@@ -59,7 +59,7 @@ void clients_wait(struct load *load, uint64_t until);
 /* At a steady rate: sends one question that was due at `due`; false when no connection is free. */
 bool clients_ask(struct load *load, uint64_t due);
 
-/* Connections on which no reply ever came. */
+/* Connections on which something was asked and no reply ever came. */
 uint32_t clients_silent(const struct load *load);
 
 #endif

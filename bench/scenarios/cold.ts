@@ -157,7 +157,7 @@ async function far(
 }
 
 async function run(surroundings: Surroundings): Promise<Section[]> {
-  const keys = surroundings.quick ? 200 : 5_000;
+  const keys = surroundings.quick ? 100 : 5_000;
   const parts = [await near(surroundings, keys)];
   const delays = surroundings.quick ? [1] : [1, 50];
   if (surroundings.isRoot) for (const delay of delays) parts.push(await far(surroundings, keys, delay));

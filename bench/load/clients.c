@@ -59,7 +59,6 @@ static void ask(struct load *load, struct client *client, uint32_t number, uint6
   size_t length = 0;
   uint64_t at = client->opened != 0 ? client->opened : since != 0 ? since : now_ns();
   uint32_t before = client->count;
-  client->asked = true;
   for (; number > 0 && load->sending && client->left > 0; number--) {
     if (load->limit != 0 && load->sent >= load->limit) break;
     bool unknown;
@@ -73,6 +72,7 @@ static void ask(struct load *load, struct client *client, uint32_t number, uint6
     load->sent++;
   }
   if (length == 0) return;
+  client->asked = true;
   ssize_t written = send(client->fd, out, length, MSG_NOSIGNAL);
   client->connecting = written < 0 && client->opened != 0 && (errno == EAGAIN || errno == ENOTCONN);
   if (client->connecting) {

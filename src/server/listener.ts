@@ -7,6 +7,7 @@ import { Connection } from "./connection.ts";
 import { listenError, ListenError } from "./listen-error.ts";
 import type { Protocol } from "./protocol.ts";
 import type { ProtocolError } from "./request-parser.ts";
+import { listenOnTcp } from "./tcp-sockets.ts";
 import { listenOnUnixSocket } from "./unix-socket.ts";
 
 /** Connections the kernel may hold for us; it caps this at net.core.somaxconn. Postfix may start hundreds of smtp(8) at once. */
@@ -63,31 +64,44 @@ export async function listen(
   const onViolation = (error: ProtocolError, socket: Socket) =>
     events.onViolation(error, socket.remoteAddress ?? "");
   const keepAlive = { keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_DELAY };
-  const server = createServer({ allowHalfOpen: true, noDelay: true, ...keepAlive }, (socket: Socket) => {
+  const accept = (socket: Socket) => {
+    // Each server counts its own clients only.
+    if (connections.size >= maxConnections) {
+      socket.destroy();
+      onDrop();
+      return;
+    }
     const connection = new Connection(socket, protocol, onViolation);
     connections.add(connection);
     socket.on("close", () => {
       connections.delete(connection);
       if (isFull && connections.size < maxConnections * ROOM_AGAIN) changeFull(false);
     });
-  });
+  };
   const { maxConnections = clientLimit() } = options;
-  server.maxConnections = maxConnections;
+  const servers: Server[] = [];
+  const create = () => {
+    const server = createServer({ allowHalfOpen: true, noDelay: true, ...keepAlive }, accept);
+    server.maxConnections = maxConnections;
+    server.on("drop", onDrop);
+    servers.push(server);
+    return server;
+  };
   let isFull = false;
   const changeFull = (now: boolean) => {
     isFull = now;
     events.onFullChange(now, maxConnections);
   };
-  server.on("drop", () => {
+  const onDrop = () => {
     if (!isFull) changeFull(true);
-  });
+  };
   const wanted = "fd" in options ? `fd:${options.fd}` : options.address;
   try {
-    const started = await start(server, options);
-    server.on("error", (error) => events.onAcceptError(error));
-    return new LookupServer(server, started, connections);
+    const started = await start(create, options);
+    for (const server of servers) server.on("error", (error) => events.onAcceptError(error));
+    return new LookupServer(servers, started, connections);
   } catch (error) {
-    server.close();
+    for (const server of servers) server.close();
     throw listenError(wanted, error);
   }
 }
@@ -100,8 +114,9 @@ interface Started {
 
 async function nothingToRelease(): Promise<void> {}
 
-async function start(server: Server, options: ListenOptions): Promise<Started> {
+async function start(create: () => Server, options: ListenOptions): Promise<Started> {
   if ("fd" in options) {
+    const server = create();
     server.listen({ fd: options.fd, backlog: BACKLOG });
     await once(server, "listening").catch((cause: unknown) => {
       const advice = "the descriptor is no bound stream socket; mend what should hand it down";
@@ -114,28 +129,26 @@ async function start(server: Server, options: ListenOptions): Promise<Started> {
     throw new ListenError("bad-address", options.address, "want host:port, [v6]:port or unix:/path");
   if (wanted.kind === "unix") {
     const { mode = DEFAULT_MODE, owner, group } = options;
-    const remove = await listenOnUnixSocket(server, wanted.path, { mode, owner, group }, BACKLOG);
+    const remove = await listenOnUnixSocket(create(), wanted.path, { mode, owner, group }, BACKLOG);
     return { address: options.address, release: remove };
   }
-  server.listen({ host: wanted.host, port: wanted.port, ipv6Only: true, backlog: BACKLOG });
-  await once(server, "listening");
-  const bound = server.address();
-  if (bound === null || typeof bound === "string") throw new TypeError("a TCP server without a port");
-  return { address: formatListenAddress({ ...wanted, port: bound.port }), release: nothingToRelease };
+  const { host, port: wantedPort } = wanted;
+  const port = await listenOnTcp(create, { host, port: wantedPort, ipv6Only: true, backlog: BACKLOG });
+  return { address: formatListenAddress({ ...wanted, port }), release: nothingToRelease };
 }
 
 /** A running server. */
 export class LookupServer {
   /** Where it listens, written as in {@link ListenOptions}, with the port that was chosen for 0; `fd:3` for an inherited one. */
   readonly address: string;
-  readonly #server: Server;
+  readonly #servers: readonly Server[];
   readonly #connections: ReadonlySet<Connection>;
   readonly #release: () => Promise<void>;
   /** Resolves when we accept nobody any more and all connections are gone. */
   #closed: Promise<void> | undefined;
 
-  constructor(server: Server, started: Started, connections: ReadonlySet<Connection>) {
-    this.#server = server;
+  constructor(servers: readonly Server[], started: Started, connections: ReadonlySet<Connection>) {
+    this.#servers = servers;
     this.address = started.address;
     this.#release = started.release;
     this.#connections = connections;
@@ -149,9 +162,7 @@ export class LookupServer {
   /** Accepts nobody any more and removes the unix socket; connections go on. Idempotent. */
   async close(): Promise<void> {
     if (this.#closed !== undefined) return;
-    this.#closed = new Promise((resolve) => {
-      this.#server.close(() => resolve());
-    });
+    this.#closed = Promise.all(this.#servers.map(closed)).then(() => undefined);
     await this.#release();
   }
 
@@ -170,4 +181,11 @@ export class LookupServer {
     await this.#closed;
     signal.removeEventListener("abort", destroyAll);
   }
+}
+
+/** Closes it; resolves when its last connection is gone, at once where it is closed already. */
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+  });
 }

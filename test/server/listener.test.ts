@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmod, lstat, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -87,6 +87,17 @@ describe("a TCP server", () => {
       code: "in-use",
       message: `cannot listen on ${address}: another process listens there; stop it or choose another address`,
     });
+  });
+
+  it.skipIf(process.platform !== "linux")("has several sockets, and lets go of all of them", async () => {
+    const server = await start({ address: "127.0.0.1:0" });
+    const port = Number(server.address.split(":").at(-1));
+    // Listening is state 0A; addresses and ports are hexadecimal.
+    const where = `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")} 00000000:0000 0A`;
+    const sockets = async () => (await readFile("/proc/net/tcp", "latin1")).split(where).length - 1;
+    expect(await sockets()).toBeGreaterThan(8);
+    await server.drain(NEVER);
+    expect(await sockets()).toBe(0);
   });
 
   it("on :: leaves IPv4 to others", async () => {

@@ -74,3 +74,23 @@ function copyFirst(db: Database.Database, table: string, rows: number): void {
      SELECT ${values.join(", ")} FROM number JOIN ${table} ON domain = ${first}`,
   ).run({ rows });
 }
+
+/** The same, as the cache file of postfix-mta-sts-resolver, made anew. */
+export function mtaStsDaemonCacheAt(path: string, rows: number): string {
+  const db = new Database(path);
+  db.exec(`
+    CREATE TABLE sts_policy_cache (domain text, ts integer, pol_id text, pol_body text);
+    CREATE UNIQUE INDEX sts_policy_domain ON sts_policy_cache (domain);
+    CREATE INDEX sts_policy_domain_ts ON sts_policy_cache (domain, ts);`);
+  const add = db.prepare("INSERT INTO sts_policy_cache VALUES (?, ?, ?, ?)");
+  const now = Math.floor(Date.now() / 1000);
+  db.transaction(() => {
+    for (let number = 0; number < rows; number++) {
+      const domain = domainOf(number);
+      const policy = { version: "STSv1", mode: "enforce", mx: [`mx.${domain}`], max_age: MAX_AGE };
+      add.run(domain, now, RECORD_ID, JSON.stringify(policy));
+    }
+  })();
+  db.close();
+  return path;
+}

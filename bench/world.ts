@@ -9,6 +9,7 @@ import type { WorldCounts, WorldOptions } from "./world-server.ts";
 
 const FAR_DNS = "10.99.0.2";
 
+/** It runs until the end of an `await using` block. */
 export class World implements AsyncDisposable {
   /** As stsmapd's configuration wants it. */
   readonly dns: string;
@@ -39,27 +40,7 @@ export class World implements AsyncDisposable {
   /** In a network of its own; a packet and its answer take `roundTrip` milliseconds together. Needs root. */
   static async far(roundTrip: number): Promise<World> {
     const child = await start(["unshare", "--net"]);
-    const [command = "", ...args] = pinned("load", [
-      native("delay"),
-      String(roundTrip * 500),
-      String(child.pid),
-    ]);
-    const link = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
-    await once(link.stdout, "data");
-    const there = ["nsenter", "--net", "--target", String(child.pid)];
-    const steps = [
-      "ip address add 10.98.0.1/32 dev bench0",
-      "ip link set bench0 txqueuelen 10000 up",
-      "ip route add 10.99.0.0/16 dev bench0",
-    ];
-    const stepsThere = [
-      "ip link set lo up",
-      "ip link set bench1 txqueuelen 10000 up",
-      "ip route add 10.98.0.0/16 dev bench1",
-      "ip route add local 10.99.0.0/16 dev lo",
-    ];
-    for (const step of steps) await run(step.split(" "));
-    for (const step of stepsThere) await run([...there, ...step.split(" ")]);
+    const link = await linkTo(String(child.pid), roundTrip * 500);
     const options = { dnsAddress: FAR_DNS, dnsPort: 53, httpsPort: 443, network: "10.99" };
     const ca = await begin(child, options);
     return new World(`${FAR_DNS}:53`, 443, ca, [child, link]);
@@ -85,6 +66,28 @@ export class World implements AsyncDisposable {
   }
 }
 
+/** Makes the link to the network of process `pid`; a packet takes `delay` microseconds on it. */
+async function linkTo(pid: string, delay: number): Promise<ChildProcess> {
+  const [command = "", ...args] = pinned("load", [native("delay"), String(delay), pid]);
+  const link = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
+  await once(link.stdout, "data");
+  const there = `nsenter --net --target ${pid}`;
+  const steps = [
+    "ip address add 10.98.0.1/32 dev bench0",
+    "ip link set bench0 txqueuelen 10000 up",
+    "ip route add 10.99.0.0/16 dev bench0",
+    `${there} ip link set lo up`,
+    `${there} ip link set bench1 txqueuelen 10000 up`,
+    `${there} ip route add 10.98.0.0/16 dev bench1`,
+    `${there} ip route add local 10.99.0.0/16 dev lo`,
+  ];
+  for (const step of steps) {
+    const [program = "", ...rest] = step.split(" ");
+    await mustRun(program, rest);
+  }
+  return link;
+}
+
 /** Starts the server process through `wrapper`, with a channel to it; resolves when it runs. */
 async function start(wrapper: readonly string[]): Promise<ChildProcess> {
   const script = new URL("world-server.ts", import.meta.url).pathname;
@@ -99,10 +102,6 @@ async function begin(child: ChildProcess, options: WorldOptions): Promise<string
   child.send(options);
   const [ca]: unknown[] = await once(child, "message");
   return String(ca);
-}
-
-async function run([command = "", ...args]: readonly string[]): Promise<void> {
-  await mustRun(command, args);
 }
 
 /** {@link World.near} with the ports of DNS and HTTPS where we may have them, as postfix-mta-sts-resolver needs them. */

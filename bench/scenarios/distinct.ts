@@ -11,9 +11,9 @@ import {
   warm,
 } from "../scenario.ts";
 import { check, type Section } from "../section.ts";
-import { startStsmapd } from "../servers.ts";
+import { missingForMtaStsDaemon, startMtaStsDaemon, startStsmapd } from "../servers.ts";
 import { ratios } from "../statistics.ts";
-import { storedAt } from "../stored.ts";
+import { mtaStsDaemonCacheAt, storedAt } from "../stored.ts";
 import { nearWorld } from "../world.ts";
 
 async function run(surroundings: Surroundings): Promise<Section[]> {
@@ -28,7 +28,13 @@ async function run(surroundings: Surroundings): Promise<Section[]> {
   await using small = await start(few);
   await using middle = await start(many);
   await using large = await start(most);
-  const servers = [small, middle, large];
+  const missing = missingForMtaStsDaemon(surroundings.isRoot);
+  const cache = join(folder, "mta-sts-daemon.sqlite");
+  await using other =
+    missing === undefined
+      ? await startMtaStsDaemon(folder, world, mtaStsDaemonCacheAt(cache, many))
+      : undefined;
+  const servers = [small, middle, large, ...(other === undefined ? [] : [other])];
   for (const server of servers) await warm(server, surroundings);
 
   const load = { connections: 50 };
@@ -62,6 +68,9 @@ async function run(surroundings: Surroundings): Promise<Section[]> {
   const notes = [
     "50 connections, domains at random; memory holds 20,000 of them. What it does not hold is read from the file.",
   ];
+  if (missing === undefined)
+    notes.push(`postfix-mta-sts-resolver reads all from its file, which has ${many} domains.`);
+  else notes.push(`postfix-mta-sts-resolver ${missing}`);
   const faults = ownFaults([...hot, ...all]);
   return [{ title: "Distinct domains", notes, columns: LOAD_COLUMNS, rows, checks, faults }];
 }

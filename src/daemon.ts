@@ -112,7 +112,7 @@ async function acquire(
   const reporter = createTlsrptReporter(config, network, tlsrpt, systemUptime);
   releases.push(() => reporter?.stop());
 
-  const lookups = lookupEvents(log, metrics, now);
+  const lookups = lookupEvents(log, metrics, now, () => service.rules.maps);
   const events = reporter === undefined ? lookups : withTlsrpt(lookups, reporter);
   const dane = createDaneCache(config, network, validation, store, now, daneEvents(log, metrics));
   const engine = createEngine(config, { ...network, store, dane, events, now });
@@ -127,7 +127,7 @@ async function acquire(
     return refresher;
   });
 
-  const service = new MapLookup(engine, lookupRules(config, log), now);
+  const service: MapLookup = new MapLookup(engine, lookupRules(config, log), now);
   const ofLookups = lookupMetrics(metrics);
   const ofServers = serverEvents(log, metrics);
   const servers: LookupServer[] = [];

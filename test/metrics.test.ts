@@ -116,15 +116,19 @@ describe("/metrics", () => {
       [lookups("ok", "postfix")]: 3,
       [lookups("notfound", "postfix")]: 0,
       [lookups("temp", "postfix")]: 0,
+      [lookups("would_enforce", "postfix")]: 0,
       [lookups("ok", "QUERY")]: 0,
       [lookups("notfound", "QUERY")]: 1,
       [lookups("temp", "QUERY")]: 0,
+      [lookups("would_enforce", "QUERY")]: 0,
       [lookups("ok", "strict")]: 0,
       [lookups("notfound", "strict")]: 0,
       [lookups("temp", "strict")]: 1,
+      [lookups("would_enforce", "strict")]: 0,
       [lookups("ok", "postfix310", "tcp_table")]: 1,
       [lookups("notfound", "postfix310", "tcp_table")]: 1,
       [lookups("temp", "postfix310", "tcp_table")]: 0,
+      [lookups("would_enforce", "postfix310", "tcp_table")]: 0,
     });
     expect(metrics.get("stsmapd_cold_lookup_duration_seconds_count")).toBe(3);
     expect(metrics.get("stsmapd_warm_lookup_duration_seconds_count")).toBe(4);
@@ -272,7 +276,9 @@ describe("/metrics", () => {
       await client.query(name, "[192.0.2.1]");
     const metrics = await scrape(daemon);
     const maps = [...metrics.keys()].filter((series) => series.startsWith("stsmapd_lookups_total"));
-    expect(maps).toEqual(["ok", "notfound", "temp"].map((result) => lookups(result, "other")));
+    expect(maps).toEqual(
+      ["ok", "notfound", "temp", "would_enforce"].map((result) => lookups(result, "other")),
+    );
     expect(metrics.get(lookups("notfound", "other"))).toBe(1_003);
   });
 });

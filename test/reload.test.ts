@@ -109,6 +109,13 @@ describe("an override", () => {
     expect(await running.ask(D)).toBe(`OK ${secure(D)}`);
   });
 
+  it("with action enforce is the administrator's own word, which no rollout holds back", async () => {
+    await using world = await startWorld();
+    const override = `overrides: [{ domain: ${D}, action: enforce, mx: [mx.other.example] }]\n`;
+    await using running = await Running.start(world, `${override}maps: { postfix: { rollout: observe } }\n`);
+    expect(await running.ask(D)).toMatch(/^OK secure /);
+  });
+
   it("for .domain is for it and all below, the exact name first, whatever the map", async () => {
     await using world = await startWorld();
     await using running = await Running.start(
@@ -225,3 +232,24 @@ describe("SIGHUP", () => {
 function answerOf(lines: readonly LogLine[]): LogLine | undefined {
   return lines.find(({ msg }) => String(msg).startsWith("configuration "));
 }
+
+describe("a rollout", () => {
+  it("goes on and back at SIGHUP, and the log names the domain that is held back", async () => {
+    await using world = await startWorld();
+    world.publish("gmail.com");
+    await using running = await Running.start(world, "maps: { postfix: { rollout: 34% } }\n");
+    const heldBack = () => running.log.filter(({ result }) => result === "would_enforce");
+    expect(await running.ask("gmail.com")).toBe("NOTFOUND ");
+    expect(await running.ask("gmail.com")).toBe("NOTFOUND ");
+    expect(heldBack()).toMatchObject([
+      { level: "info", domain: "gmail.com", map: "postfix", msg: "held back by the rollout" },
+    ]);
+    await running.reload("maps: { postfix: { rollout: 35% } }\n");
+    expect(await running.ask("gmail.com")).toBe(`OK ${secure("gmail.com")}`);
+    await running.reload("maps: { postfix: { rollout: observe } }\n");
+    expect(await running.ask("gmail.com")).toBe("NOTFOUND ");
+    await running.reload("");
+    expect(await running.ask("gmail.com")).toBe(`OK ${secure("gmail.com")}`);
+    expect(heldBack()).toHaveLength(1);
+  });
+});

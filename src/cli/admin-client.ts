@@ -98,6 +98,8 @@ export class AdminClient implements CacheAdmin {
     if (filter.failed !== undefined) query.set("failed", `${filter.failed}`);
     if (filter.olderThan !== undefined) query.set("older_than", `${filter.olderThan}`);
     if (filter.expiresWithin !== undefined) query.set("expires_within", `${filter.expiresWithin}`);
+    if (filter.wouldEnforce !== undefined) query.set("would_enforce", "true");
+    if (filter.map !== undefined) query.set("map", filter.map);
     for await (const record of this.#lines<CacheRecord>("GET", `/cache?${query.toString()}`)) yield [record];
   }
 

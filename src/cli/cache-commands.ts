@@ -16,6 +16,8 @@ interface ListArguments extends Common {
   readonly olderThan?: number;
   readonly expiresWithin?: number;
   readonly failed?: boolean;
+  readonly wouldEnforce?: true;
+  readonly map?: string;
 }
 
 /**
@@ -47,6 +49,8 @@ export function addCacheCommands(
       duration,
     )
     .option("--failed", "only domains whose last fetch failed")
+    .option("--would-enforce", "only policies that the rollout of a map holds back")
+    .option("--map <name>", "with --would-enforce: only by this map")
     .addOption(json(" Lines, as export does"))
     .action(async (options: ListArguments) => {
       const { cacheList } = await import("./cache-list.ts");

@@ -3,6 +3,7 @@ import type { CacheFilter } from "../lookup/cache/cache-admin.ts";
 import type { CacheRecord } from "../lookup/cache/record.ts";
 import { withCache } from "./cache-access.ts";
 import type { CacheOptions } from "./cache-access.ts";
+import { CommandError } from "./command-error.ts";
 import { ExitCode } from "./exit-code.ts";
 import { idText } from "./id-text.ts";
 import { Output } from "./output.ts";
@@ -22,7 +23,9 @@ const COLUMNS = [
 ] as const;
 
 /** Times of the table are UTC. */
-export function cacheList({ config, json, ...filter }: ListOptions): Promise<number> {
+export async function cacheList({ config, json, ...filter }: ListOptions): Promise<number> {
+  if (filter.map !== undefined && filter.wouldEnforce !== true)
+    throw new CommandError(ExitCode.usage, "--map says nothing without --would-enforce");
   return withCache(config === undefined ? {} : { config }, async (cache) => {
     const output = new Output();
     if (json !== true) await output.write(row(COLUMNS.map(([title]) => title)));

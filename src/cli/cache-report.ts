@@ -138,6 +138,8 @@ function overrideLines({ override }: CacheReport): string[] {
 
 const BECAUSE: Record<AnswerReason, string> = {
   policy: "the policy is enforced",
+  "would-enforce":
+    "the policy is held back: the map's rollout has not come to this domain (see docs/rollout.md)",
   override: "the override says so",
   deferred: "the mail waits",
   "not-known": "the question has to be looked into first",

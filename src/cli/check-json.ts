@@ -105,5 +105,6 @@ function answerToJson({ verdict, reply }: MapAnswer): object {
     ...(reply.status === "TEMP" && { reason: reply.reason }),
     ...(verdict === undefined && { because: "override" }),
     ...(verdict?.kind === "not-found" && { because: verdict.because }),
+    ...(verdict?.kind === "held-back" && { because: "would-enforce" }),
   };
 }

@@ -12,6 +12,7 @@ import type { MapProfile } from "../policy/map-profile.ts";
 import type { Override } from "../policy/override.ts";
 import { recordName } from "../policy/record.ts";
 import { replyText } from "../policy/reply.ts";
+import { rolloutPlace } from "../policy/rollout.ts";
 import type { NotFoundReason } from "../policy/verdict.ts";
 import { daneLines, validationText } from "./dane-report.ts";
 import { field, labelled, printable } from "./fields.ts";
@@ -176,6 +177,11 @@ function consequence({ profile, verdict, reply }: MapAnswer, override: Override 
   switch (verdict.kind) {
     case "secure":
       return ENFORCES[profile.attributes];
+    case "held-back": {
+      const level =
+        verdict.instead === "dane" ? "its security level dane" : "its own smtp_tls_security_level";
+      return `Postfix uses ${level}: ${heldBack(verdict.policy.domain, profile.rollout)}.`;
+    }
     case "dane":
       return `Postfix uses its security level ${verdict.level}.`;
     case "not-found":
@@ -183,6 +189,11 @@ function consequence({ profile, verdict, reply }: MapAnswer, override: Override 
     case "defer":
       return DEFERS;
   }
+}
+
+function heldBack(domain: string, rollout: number): string {
+  const place = `this domain comes at ${rolloutPlace(domain).toFixed(2)}%`;
+  return `the policy is held back by the map's rollout of ${rollout}%; ${place}`;
 }
 
 function seconds(count: number): string {

@@ -1,24 +1,46 @@
 /** `maps:`, the profiles by the name of the map in Postfix's configuration. */
 import * as z from "zod/mini";
 import type { MapProfile } from "../policy/map-profile.ts";
-import { type Field, oneOf, optional, withDefault } from "./fields.ts";
+import { BadValue, quote } from "./bad-value.ts";
+import { type Field, field, oneOf, optional, withDefault } from "./fields.ts";
 import { section } from "./section.ts";
 
 /** What an unknown name stands for, and the base of every new profile. */
-const POSTFIX: MapProfile = { attributes: "3.4", dane: "yield", testing: "notfound", dnsFailure: "notfound" };
+const POSTFIX: MapProfile = {
+  attributes: "3.4",
+  dane: "yield",
+  testing: "notfound",
+  dnsFailure: "notfound",
+  rollout: 100,
+};
 
 /** The profiles there are without configuration. `QUERY` and `QUERYwithTLSRPT` are the names postfix-tlspol answers to. */
 const BUILT_IN_MAPS: Readonly<Record<string, MapProfile>> = {
   postfix: POSTFIX,
-  postfix310: { attributes: "3.10", dane: "yield", testing: "notfound", dnsFailure: "notfound" },
-  QUERY: { attributes: "3.4", dane: "dane-only", testing: "notfound", dnsFailure: "notfound" },
-  QUERYwithTLSRPT: { attributes: "3.10", dane: "dane-only", testing: "notfound", dnsFailure: "notfound" },
+  postfix310: {
+    attributes: "3.10",
+    dane: "yield",
+    testing: "notfound",
+    dnsFailure: "notfound",
+    rollout: 100,
+  },
+  QUERY: { attributes: "3.4", dane: "dane-only", testing: "notfound", dnsFailure: "notfound", rollout: 100 },
+  QUERYwithTLSRPT: {
+    attributes: "3.10",
+    dane: "dane-only",
+    testing: "notfound",
+    dnsFailure: "notfound",
+    rollout: 100,
+  },
 };
 
 const attributes: Field<MapProfile["attributes"]> = z.codec(z.unknown(), oneOf(["3.4", "3.10"]), {
   decode: unquotedVersion,
   encode: (value) => value,
 });
+
+/** To observe is to enforce nothing. */
+const rollout: Field<number> = field(readRollout, (percent) => (percent === 0 ? "observe" : `${percent}%`));
 
 type Changes = { readonly [K in keyof MapProfile]: MapProfile[K] | undefined };
 
@@ -27,6 +49,7 @@ const changes = section<Changes>({
   dane: optional(oneOf(["yield", "dane-only", "ignore"])),
   testing: optional(oneOf(["notfound", "enforce"])),
   dnsFailure: optional(oneOf(["notfound", "defer"])),
+  rollout: optional(rollout),
 });
 
 type Profiles = Readonly<Record<string, MapProfile>>;
@@ -55,6 +78,7 @@ function merge(inFile: Readonly<Record<string, Changes>>): Profiles {
       dane: profile.dane ?? base.dane,
       testing: profile.testing ?? base.testing,
       dnsFailure: profile.dnsFailure ?? base.dnsFailure,
+      rollout: profile.rollout ?? base.rollout,
     };
   }
   return result;
@@ -63,4 +87,12 @@ function merge(inFile: Readonly<Record<string, Changes>>): Profiles {
 function unquotedVersion(value: unknown): unknown {
   // Without quotes, YAML takes 3.4 and 3.10 for numbers, and 3.10 for 3.1.
   return value === 3.1 ? "3.10" : typeof value === "number" ? String(value) : value;
+}
+
+function readRollout(value: unknown): number {
+  if (value === "observe") return 0;
+  const percent =
+    typeof value === "string" && /^\d{1,3}(?:\.\d{1,2})?%$/.test(value) ? Number.parseFloat(value) : NaN;
+  if (percent >= 0 && percent <= 100) return percent;
+  throw new BadValue(`${quote(value)} is no part of all domains (observe, or 0% to 100%)`);
 }

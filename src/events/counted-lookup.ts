@@ -36,7 +36,11 @@ export function lookupMetrics(metrics: Metrics): LookupMetrics {
   };
 }
 
-type ResultCells = Readonly<Record<Reply["status"], Cell>>;
+type ResultCells = Readonly<Record<Reply["status"] | "heldBack", Cell>>;
+
+function cellOf(cells: ResultCells, reply: Reply): Cell {
+  return reply.status !== "TEMP" && reply.isHeldBack === true ? cells.heldBack : cells[reply.status];
+}
 
 /**
  * `service`, with its lookups counted.
@@ -55,6 +59,7 @@ export function countedLookup(
     OK: lookups.cell({ result: "ok", map, protocol }),
     NOTFOUND: lookups.cell({ result: "notfound", map, protocol }),
     TEMP: lookups.cell({ result: "temp", map, protocol }),
+    heldBack: lookups.cell({ result: "would_enforce", map, protocol }),
   });
   const known = new Map<string, ResultCells>();
   let other: ResultCells | undefined;
@@ -72,7 +77,7 @@ export function countedLookup(
       const cells = known.get(map) ?? find(map);
       if (reply instanceof Promise) return late(reply, cells, startedAt);
       warm.observe(now() - startedAt);
-      cells[reply.status].count++;
+      cellOf(cells, reply).count++;
       return reply;
     },
   };
@@ -80,7 +85,7 @@ export function countedLookup(
   async function late(answer: Promise<Reply>, cells: ResultCells, startedAt: number): Promise<Reply> {
     const reply = await answer;
     cold.observe(now() - startedAt);
-    cells[reply.status].count++;
+    cellOf(cells, reply).count++;
     return reply;
   }
 }

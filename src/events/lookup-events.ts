@@ -1,8 +1,10 @@
 /** What the lookup engine reports: a line of the log, a count, or both. Never a line for a hit in memory. */
 import type { Logger } from "../log.ts";
 import type { LookupEvents, Resolution, ResolutionOutcome } from "../lookup/events.ts";
+import type { MapProfiles } from "../lookup/maps.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { FetchError, FetchFailureReason } from "../net/policy-host/policy-fetcher.ts";
+import { heldBackLog } from "./held-back-log.ts";
 
 /** Seconds. */
 const FETCH_BOUNDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -18,8 +20,16 @@ export interface ObservedLookups extends LookupEvents {
   readonly lastFetch: LastFetch | undefined;
 }
 
-/** @param now milliseconds since 1970 */
-export function lookupEvents(log: Logger, metrics: Metrics, now: () => number): ObservedLookups {
+/**
+ * @param now milliseconds since 1970
+ * @param maps those in force
+ */
+export function lookupEvents(
+  log: Logger,
+  metrics: Metrics,
+  now: () => number,
+  maps: () => MapProfiles,
+): ObservedLookups {
   const resolutions = metrics.counter(
     "stsmapd_resolutions_total",
     "Domains whose record was looked up and, where it was wanted, whose policy was fetched.",
@@ -74,6 +84,7 @@ export function lookupEvents(log: Logger, metrics: Metrics, now: () => number): 
       deadlines.count++;
       log.warn({ domain }, "answered at the deadline; the resolution goes on");
     },
+    heldBack: heldBackLog(log, maps, now),
     storeFailed(operation, domain, error) {
       storeFailures.add({ operation, code: error.code });
       log.error({ domain, operation, code: error.code, err: error }, "store failed; answering from memory");

@@ -35,7 +35,7 @@ export class DomainState {
     const pin = livePin(this.entry, now);
     if (pin !== undefined) return { kind: "policy", policy: { domain: this.entry.domain, ...pin } };
     if (this.unknownBecause === undefined) return { kind: "absent" };
-    return { kind: "unknown", reason: this.unknownBecause };
+    return { kind: "unknown", domain: this.entry.domain, reason: this.unknownBecause };
   }
 
   /**

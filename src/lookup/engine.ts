@@ -8,6 +8,7 @@ import type { MapProfile } from "../policy/map-profile.ts";
 import { postfixReply } from "../policy/postfix-reply.ts";
 import { temporaryFailure } from "../policy/reply.ts";
 import type { Reply } from "../policy/reply.ts";
+import { isHeldBack } from "../policy/rollout.ts";
 import { needsDane, verdict } from "../policy/verdict.ts";
 import type { DaneState } from "../policy/verdict.ts";
 import type { PolicyStore } from "../store/store.ts";
@@ -160,15 +161,19 @@ export class LookupEngine {
       ? before.reply
       : postfixReply(verdict(finding, dane.state, profile), profile.attributes);
     state.prepared.set(profile, { reply, until, dane });
+    if (reply.status !== "TEMP" && reply.isHeldBack) this.#deps.events.heldBack(state.entry.domain, profile);
     return reply;
   }
 
   #resolveAndAnswer(domain: string, profile: MapProfile): Promise<Reply> {
     // Such a map will want to know of DANE whatever comes: ask beside the policy, not after it.
     if (profile.dane === "dane-only") void this.#deps.dane.find(domain, false);
-    const work = this.#resolutions
-      .resolve(domain, "query")
-      .then(({ state, isUnreadable }) => (isUnreadable ? unreadable(domain) : this.#answer(state, profile)));
+    const work = this.#resolutions.resolve(domain, "query").then(({ state, isUnreadable }) =>
+      // A policy that would not be enforced is no reason to defer.
+      isUnreadable && !isHeldBack(domain, profile.rollout)
+        ? unreadable(domain)
+        : this.#answer(state, profile),
+    );
     return this.#withinDeadline(domain, profile, work);
   }
 

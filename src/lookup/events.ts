@@ -1,6 +1,7 @@
 /** What the lookup engine reports. One call an event; logs and metrics are made of them elsewhere. */
 import type { DnsError } from "../net/dns/resolver.ts";
 import type { FetchError, FetchTrace } from "../net/policy-host/policy-fetcher.ts";
+import type { MapProfile } from "../policy/map-profile.ts";
 import type { Entry, Pin, StoreError } from "../store/store.ts";
 
 /** What made us resolve: a client that waits, a cached record whose TTL passed, the refresher, or the administrator. */
@@ -33,6 +34,8 @@ export interface LookupEvents {
   resolved(resolution: Resolution): void;
   /** A client was answered without waiting further; the resolution goes on. */
   deadlinePassed(domain: string): void;
+  /** A reply was made that would enforce the policy of `domain`, were the rollout of `profile` further on. */
+  heldBack(domain: string, profile: MapProfile): void;
   /** The store failed, on the row of `domain` or altogether; answers go on from memory. */
   storeFailed(operation: "read" | "write", domain: string | undefined, error: StoreError): void;
   /** A fault of our own. The client was answered TEMP. */

@@ -161,7 +161,7 @@ function findingOf(
   record: RecordDiscovery,
   fetch: FetchExamination | undefined,
 ): PolicyFinding {
-  if (record.kind === "dns-failure") return { kind: "unknown", reason: record.error.message };
+  if (record.kind === "dns-failure") return { kind: "unknown", domain, reason: record.error.message };
   if (fetch?.kind !== "fetched") return { kind: "absent" };
   const { mode, mx } = fetch.policy;
   return { kind: "policy", policy: { domain, mode, mx, text: fetch.text } };

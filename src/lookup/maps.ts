@@ -11,6 +11,15 @@ import type { Overrides } from "./overrides.ts";
 /** The profile of a map name that is not configured. */
 const DEFAULT_MAP = "postfix";
 
+/** Of a lookup whose answer nobody hears: only the policy is of interest. */
+const SILENT: MapProfile = {
+  attributes: "3.4",
+  dane: "ignore",
+  testing: "notfound",
+  dnsFailure: "notfound",
+  rollout: 100,
+};
+
 /** Profiles by map name; {@link DEFAULT_MAP} is always among them. */
 export type MapProfiles = ReadonlyMap<string, MapProfile>;
 
@@ -50,14 +59,15 @@ export class MapLookup implements LookupService {
     const override = this.#rules.overrides.apply(domain, this.#now());
     if (override === undefined) return this.#engine.lookup(domain, profile);
     // Such a policy is followed as if it were in mode testing, so that it is there when the override ends.
-    if (override.action.kind === "testing") void this.#engine.lookup(domain, profile);
+    if (override.action.kind === "testing") void this.#engine.lookup(domain, SILENT);
     // And so that a pin is renewed for as long as an override lasts, it counts as used.
     else this.#engine.noteUse(domain);
     return overrideReply(override, domain, profile);
   }
 }
 
-function profileOf(maps: MapProfiles, name: string): MapProfile {
+/** The profile that a map of this name is answered by. */
+export function profileOf(maps: MapProfiles, name: string): MapProfile {
   const profile = maps.get(name) ?? maps.get(DEFAULT_MAP);
   if (profile === undefined) throw new TypeError(`no profile for the map ${DEFAULT_MAP}`);
   return profile;

@@ -11,4 +11,6 @@ export interface MapProfile {
   readonly testing: "notfound" | "enforce";
   /** What is answered when DNS could not be asked and nothing is cached. */
   readonly dnsFailure: "notfound" | "defer";
+  /** Percent of all domains whose policies are enforced; the others are answered as if they had none (see rollout.ts). */
+  readonly rollout: number;
 }

@@ -12,11 +12,16 @@ const MATCH_STRATEGIES = new Set(["hostname", "nexthop", "dot-nexthop"]);
 /** What can stand in `{ policy_string = … }`: Postfix's grammar has no way to write braces or control characters. */
 const CARRIABLE_LINE = /^[^{}\0-\x1f\x7f-\x9f]+$/;
 
+const NOT_FOUND_HELD_BACK: Reply = { status: "NOTFOUND", isHeldBack: true };
+const DANE_HELD_BACK: Reply = { status: "OK", text: "dane", shortText: "dane", isHeldBack: true };
+
 /** The reply that states `verdict` with the attributes the asking Postfix understands. */
 export function postfixReply(verdict: Verdict, attributes: MapProfile["attributes"]): Reply {
   switch (verdict.kind) {
     case "secure":
       return secureReply(verdict.policy, attributes);
+    case "held-back":
+      return verdict.instead === "dane" ? DANE_HELD_BACK : NOT_FOUND_HELD_BACK;
     case "dane":
       return { status: "OK", text: verdict.level, shortText: verdict.level };
     case "not-found":

@@ -6,8 +6,13 @@ export type Reply =
       readonly text: string;
       /** The same without the `policy_string` attributes, for a protocol that cannot carry `text` (equal to it without any). */
       readonly shortText: string;
+      readonly isHeldBack?: true;
     }
-  | { readonly status: "NOTFOUND" }
+  | {
+      readonly status: "NOTFOUND";
+      /** A policy would be enforced here, were the map's rollout further on. That is counted; Postfix is not told. */
+      readonly isHeldBack?: true;
+    }
   | {
       readonly status: "TEMP";
       /** Printable ASCII, at most 200 characters: all that Postfix's administrator sees. */

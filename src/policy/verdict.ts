@@ -1,6 +1,7 @@
 /** From what is known of a domain to what one map says about it. */
 import type { MapProfile } from "./map-profile.ts";
 import type { PolicyMode } from "./policy.ts";
+import { isHeldBack } from "./rollout.ts";
 
 /** What is known of a domain's MTA-STS policy at this moment. */
 export type PolicyFinding =
@@ -8,7 +9,7 @@ export type PolicyFinding =
   /** There is no policy to be had: none published, none valid, none that could be fetched. */
   | { readonly kind: "absent" }
   /** DNS could not be asked and nothing is cached. */
-  | { readonly kind: "unknown"; readonly reason: string };
+  | { readonly kind: "unknown"; readonly domain: string; readonly reason: string };
 
 /** An unexpired policy with the domain it belongs to. */
 export interface AppliedPolicy {
@@ -39,6 +40,8 @@ export type KnownDaneKind = "none" | "some" | "all" | "insecure-mx";
 
 export type Verdict =
   | { readonly kind: "secure"; readonly policy: AppliedPolicy }
+  /** The map would enforce the policy, were its rollout further on. `instead` is what it says without a policy. */
+  | { readonly kind: "held-back"; readonly policy: AppliedPolicy; readonly instead: "notfound" | "dane" }
   | { readonly kind: "dane"; readonly level: "dane" | "dane-only" }
   | { readonly kind: "not-found"; readonly because: NotFoundReason }
   | { readonly kind: "defer"; readonly reason: string };
@@ -57,7 +60,8 @@ export type NotFoundReason =
  */
 export function needsDane(finding: PolicyFinding, profile: MapProfile): boolean {
   if (profile.dane === "ignore") return false;
-  return profile.dane === "dane-only" || wouldEnforce(finding, profile);
+  // Also of a domain that is held back: a domain with DANE is not one that enforcement would touch.
+  return profile.dane === "dane-only" || enforces(finding, profile);
 }
 
 /**
@@ -71,19 +75,28 @@ export function needsDane(finding: PolicyFinding, profile: MapProfile): boolean 
 export function verdict(finding: PolicyFinding, dane: DaneState, profile: MapProfile): Verdict {
   if (needsDane(finding, profile)) {
     const byDane =
-      profile.dane === "yield" ? yieldToDane(dane) : answerDane(dane, wouldEnforce(finding, profile));
+      profile.dane === "yield" ? yieldToDane(dane) : answerDane(dane, enforces(finding, profile));
     if (byDane !== undefined) return byDane;
   }
   switch (finding.kind) {
     case "policy":
-      if (wouldEnforce(finding, profile)) return { kind: "secure", policy: finding.policy };
+      if (enforces(finding, profile)) return enforced(finding.policy, dane, profile);
       return { kind: "not-found", because: finding.policy.mode === "none" ? "mode-none" : "mode-testing" };
     case "absent":
       return { kind: "not-found", because: "no-policy" };
     case "unknown":
-      if (profile.dnsFailure === "defer") return { kind: "defer", reason: finding.reason };
+      // A policy that would not be enforced is no reason to defer.
+      if (profile.dnsFailure === "defer" && !isHeldBack(finding.domain, profile.rollout))
+        return { kind: "defer", reason: finding.reason };
       return { kind: "not-found", because: "dns-failure" };
   }
+}
+
+function enforced(policy: AppliedPolicy, dane: DaneState, { dane: ofDane, rollout }: MapProfile): Verdict {
+  if (!isHeldBack(policy.domain, rollout)) return { kind: "secure", policy };
+  // Where no policy is enforced, DANE under an insecure MX set is better than nothing.
+  const isBetterThanNothing = ofDane === "dane-only" && dane.kind === "insecure-mx";
+  return { kind: "held-back", policy, instead: isBetterThanNothing ? "dane" : "notfound" };
 }
 
 function yieldToDane(dane: DaneState): Verdict | undefined {
@@ -92,12 +105,12 @@ function yieldToDane(dane: DaneState): Verdict | undefined {
   return { kind: "not-found", because: kind === undefined ? "dane-unknown" : "dane" };
 }
 
-function answerDane(dane: DaneState, enforces: boolean): Verdict | undefined {
+function answerDane(dane: DaneState, isEnforcing: boolean): Verdict | undefined {
   switch (dane.kind) {
     case "none":
       return undefined;
     case "insecure-mx":
-      return enforces ? undefined : { kind: "dane", level: "dane" };
+      return isEnforcing ? undefined : { kind: "dane", level: "dane" };
     case "some":
       return { kind: "dane", level: "dane" };
     case "all":
@@ -107,7 +120,8 @@ function answerDane(dane: DaneState, enforces: boolean): Verdict | undefined {
   }
 }
 
-function wouldEnforce(finding: PolicyFinding, profile: MapProfile): boolean {
+/** Whether the map enforces such a policy, once its rollout has come to the domain. */
+function enforces(finding: PolicyFinding, profile: MapProfile): boolean {
   if (finding.kind !== "policy") return false;
   const { mode } = finding.policy;
   return mode === "enforce" || (mode === "testing" && profile.testing === "enforce");

@@ -79,6 +79,8 @@ function readFilter(query: URLSearchParams): CacheFilter {
     else if (name === "failed" && /^(?:true|false)$/.test(value)) filter.failed = value === "true";
     else if (name === "older_than" && isMilliseconds(value)) filter.olderThan = Number(value);
     else if (name === "expires_within" && isMilliseconds(value)) filter.expiresWithin = Number(value);
+    else if (name === "would_enforce" && value === "true") filter.wouldEnforce = true;
+    else if (name === "map") filter.map = value;
     else throw new AdminRequestError(400, `${name}=${value} is no filter`);
   }
   return filter;

@@ -30,9 +30,9 @@ class Place implements Disposable {
   readonly home = new Home();
   readonly config: string;
 
-  constructor(world: World) {
+  constructor(world: World, more = "") {
     const listen = 'listen: [{ protocol: socketmap, address: "127.0.0.1:0" }]\n';
-    this.config = this.home.write("c.yaml", this.home.network(world) + listen);
+    this.config = this.home.write("c.yaml", this.home.network(world) + listen + more);
   }
 
   get storePath(): string {
@@ -120,6 +120,26 @@ describe("cache", () => {
     }
     expect(results[1]).toEqual(results[0]);
     expect(existsSync(place.socket)).toBe(false);
+  });
+
+  it("lists what a rollout holds back, by the daemon and on the file", async () => {
+    await using world = await startWorld();
+    using place = new Place(world, "maps: { slow: { rollout: 34% } }\n");
+    for (const domain of ["gmail.com", "example.net"]) world.publish(domain);
+    const daemon = await place.daemon();
+    await using _ = daemon;
+    for (const domain of ["gmail.com", "example.net"]) await ask(daemon, domain);
+    for (const way of [BY_DAEMON, BY_FILE]) {
+      if (way === BY_FILE) await stop(daemon);
+      const list = await place.cache("list", "--would-enforce");
+      expect(list.stderr).toMatch(way);
+      expect(list.stdout).toMatch(/^DOMAIN .*\ngmail\.com +enforce .*\n$/);
+      expect((await place.cache("list", "--json", "--would-enforce", "--map", "postfix")).stdout).toBe("");
+      const { answers } = JSON.parse((await place.cache("show", "gmail.com", "--json")).stdout);
+      expect(answers).toContainEqual({ map: "slow", answer: "NOTFOUND", because: "would-enforce" });
+    }
+    const alone = await place.cache("list", "--map", "slow");
+    expect(alone).toMatchObject({ status: 64, stderr: expect.stringContaining("without --would-enforce") });
   });
 
   it("refresh and forget change what the daemon answers, and what stands in the file", async () => {

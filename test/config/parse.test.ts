@@ -17,14 +17,33 @@ describe("parseConfig", () => {
     expect(parseConfig(text, "f.yaml", env)).toEqual({
       listen: [{ protocol: "socketmap", address: { kind: "tcp", host: "127.0.0.1", port: 8461 } }],
       maps: {
-        postfix: { attributes: "3.4", dane: "yield", testing: "notfound", dnsFailure: "notfound" },
-        postfix310: { attributes: "3.10", dane: "yield", testing: "notfound", dnsFailure: "notfound" },
-        QUERY: { attributes: "3.4", dane: "dane-only", testing: "notfound", dnsFailure: "notfound" },
+        postfix: {
+          attributes: "3.4",
+          dane: "yield",
+          testing: "notfound",
+          dnsFailure: "notfound",
+          rollout: 100,
+        },
+        postfix310: {
+          attributes: "3.10",
+          dane: "yield",
+          testing: "notfound",
+          dnsFailure: "notfound",
+          rollout: 100,
+        },
+        QUERY: {
+          attributes: "3.4",
+          dane: "dane-only",
+          testing: "notfound",
+          dnsFailure: "notfound",
+          rollout: 100,
+        },
         QUERYwithTLSRPT: {
           attributes: "3.10",
           dane: "dane-only",
           testing: "notfound",
           dnsFailure: "notfound",
+          rollout: 100,
         },
       },
       store: { path: "/var/lib/stsmapd/cache.sqlite", memoryEntries: 20_000 },
@@ -99,14 +118,37 @@ describe("parseConfig", () => {
       dane: "ignore",
       testing: "notfound",
       dnsFailure: "notfound",
+      rollout: 100,
     });
     expect(maps["mine"]).toEqual({
       attributes: "3.4",
       dane: "yield",
       testing: "enforce",
       dnsFailure: "notfound",
+      rollout: 100,
     });
   });
+
+  it.each([
+    ["100%", 100],
+    ["25%", 25],
+    ["0.5%", 0.5],
+    ["0%", 0],
+    ["observe", 0],
+  ])("takes rollout: %s", (written, percent) => {
+    const { maps } = parseConfig(`maps: { postfix: { rollout: ${written} } }`, "f.yaml", env);
+    expect(maps["postfix"]?.rollout).toBe(percent);
+  });
+
+  it.each(["25", "0.25", "101%", "-1%", "half", "'25 %'", "1e1%", "true"])(
+    "refuses rollout: %s",
+    (written) => {
+      const text = `maps: { postfix: { rollout: ${written} } }`;
+      expect(() => parseConfig(text, "f.yaml", env)).toThrow(
+        /no part of all domains \(observe, or 0% to 100%\)$/,
+      );
+    },
+  );
 
   it("knows no map by a name that every object has", () => {
     expect(parseConfig("", "f.yaml", env).maps["constructor"]).toBeUndefined();

@@ -73,8 +73,14 @@ export class Stsmapd {
         { protocol: "tcp_table", address: this.endpoints.tcp, map: "postfix" },
         { protocol: "tcp_table", address: this.endpoints.tcp310, map: "postfix310" },
       ],
-      // Named after what they do with DANE.
-      maps: { yield: { dane: "yield" }, "dane-only": { dane: "dane-only" }, ignore: { dane: "ignore" } },
+      maps: {
+        // Named after what they do with DANE.
+        yield: { dane: "yield" },
+        "dane-only": { dane: "dane-only" },
+        ignore: { dane: "ignore" },
+        half: { rollout: "50%" },
+        observe: { rollout: "observe" },
+      },
       store: { path: `${this.folder}/cache.sqlite` },
       fetch: { ca_file: this.#trustedRoots, allow_addresses: ["10.53.0.0/16"] },
       dane: { hold_min: "1s" },

@@ -21,7 +21,12 @@ describe("a resolution", () => {
     ["command", current, pin(), "info"],
   ])("by %s that comes to %j", (trigger, outcome, held, level) => {
     const { log, lines } = startLog();
-    const events = lookupEvents(log, new Metrics(), () => T0);
+    const events = lookupEvents(
+      log,
+      new Metrics(),
+      () => T0,
+      () => new Map(),
+    );
     events.resolved({
       domain: D,
       trigger,

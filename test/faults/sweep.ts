@@ -45,6 +45,7 @@ const REFRESHER = {
 const SILENT: LookupEvents = {
   resolved: () => {},
   deadlinePassed: () => {},
+  heldBack: () => {},
   storeFailed: (operation, domain, error) => console.error(operation, domain, error),
   failed: (domain, error) => console.error(domain, error),
 };

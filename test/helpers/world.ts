@@ -76,6 +76,7 @@ export interface PublishedPolicy {
 export interface RecordedEvents {
   readonly resolved: Resolution[];
   readonly deadlines: string[];
+  readonly heldBack: string[];
   /** `read example.com: busy`, … */
   readonly storeFailures: string[];
   readonly faults: unknown[];
@@ -98,7 +99,13 @@ export class World implements AsyncDisposable {
   readonly ca: CertificateAuthority;
   readonly dns: DnsServer;
   readonly host: PolicyHost;
-  readonly events: RecordedEvents = { resolved: [], deadlines: [], storeFailures: [], faults: [] };
+  readonly events: RecordedEvents = {
+    resolved: [],
+    deadlines: [],
+    heldBack: [],
+    storeFailures: [],
+    faults: [],
+  };
   readonly #options: WorldOptions;
   readonly #folder = mkdtempSync(join(tmpdir(), "stsmapd-world-"));
   readonly #resolutions = new EventEmitter();
@@ -249,13 +256,14 @@ export class World implements AsyncDisposable {
   }
 
   #recorder(): LookupEvents {
-    const { resolved, deadlines, storeFailures, faults } = this.events;
+    const { resolved, deadlines, heldBack, storeFailures, faults } = this.events;
     return {
       resolved: (resolution) => {
         resolved.push(resolution);
         this.#resolutions.emit(resolution.domain, resolution);
       },
       deadlinePassed: (domain) => void deadlines.push(domain),
+      heldBack: (domain) => void heldBack.push(domain),
       storeFailed: (operation, domain, error) =>
         void storeFailures.push(`${operation} ${domain}: ${error.code}`),
       failed: (_domain, error) => void faults.push(error),

@@ -7,7 +7,13 @@ import type { MapProfile } from "../../src/policy/map-profile.ts";
 import { HOUR, MINUTE, SECOND } from "../helpers/clock.ts";
 import { secure, startWorld, type World } from "../helpers/world.ts";
 
-const POSTFIX: MapProfile = { attributes: "3.4", dane: "yield", testing: "notfound", dnsFailure: "notfound" };
+const POSTFIX: MapProfile = {
+  attributes: "3.4",
+  dane: "yield",
+  testing: "notfound",
+  dnsFailure: "notfound",
+  rollout: 100,
+};
 
 describe("a domain never heard of", () => {
   const rows: readonly [string, (world: World) => void, string][] = [
@@ -220,7 +226,13 @@ it("that we have too much to do is no absence: it is tried again soon, and is TE
   const overloaded = new FetchError("sts-policy-fetch-error", "overloaded", "4096 fetches wait", trace);
   await using world = await startWorld({ fetcher: { fetch: () => Promise.reject(overloaded) } });
   world.publish("d.example", { ttl: 86_400 });
-  const profile: MapProfile = { attributes: "3.4", dane: "ignore", testing: "notfound", dnsFailure: "defer" };
+  const profile: MapProfile = {
+    attributes: "3.4",
+    dane: "ignore",
+    testing: "notfound",
+    dnsFailure: "defer",
+    rollout: 100,
+  };
   const deferred = { status: "TEMP", reason: "4096 fetches wait" };
   expect(await world.engine.lookup("d.example", profile)).toEqual(deferred);
   expect(world.engine.lookup("d.example", profile), "not asked again for each lookup").toEqual(deferred);

@@ -16,7 +16,13 @@ const unknown: DaneState = { kind: "unknown", reason: "TLSA of mx.d.example: SER
 const unknownAfter = (lastKnown: KnownDaneKind): DaneState => ({ ...unknown, lastKnown });
 
 async function ask(world: World, dane: MapProfile["dane"]): Promise<string> {
-  const profile: MapProfile = { attributes: "3.4", dane, testing: "notfound", dnsFailure: "notfound" };
+  const profile: MapProfile = {
+    attributes: "3.4",
+    dane,
+    testing: "notfound",
+    dnsFailure: "notfound",
+    rollout: 100,
+  };
   const reply = await world.engine.lookup(D, profile);
   checkReply(reply, "3.4");
   if (reply.status === "OK") return reply.text;
@@ -98,6 +104,7 @@ it("the answer is given anew when what DANE says has run out", async () => {
     dane: "yield",
     testing: "notfound",
     dnsFailure: "notfound",
+    rollout: 100,
   };
   expect(await world.engine.lookup(D, profile)).toMatchObject({ text: SECURE });
   state = all;

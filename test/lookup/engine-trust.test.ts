@@ -151,6 +151,7 @@ describe("a policy that is held", () => {
       dane: "yield",
       testing: "notfound",
       dnsFailure: "notfound",
+      rollout: 100,
     } as const;
     const first = world.engine.lookup(D, profile);
     expect(world.engine.lookup(D, profile), "while a check is under way").toBe(first);

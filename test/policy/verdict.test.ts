@@ -16,7 +16,7 @@ const FINDINGS: Record<FindingName, PolicyFinding> = {
   testing: found("testing"),
   none: found("none"),
   absent: { kind: "absent" },
-  unknown: { kind: "unknown", reason: "no TXT" },
+  unknown: { kind: "unknown", domain: "example.com", reason: "no TXT" },
 };
 
 const DANE: Record<DaneState["kind"], DaneState> = {
@@ -28,7 +28,13 @@ const DANE: Record<DaneState["kind"], DaneState> = {
   "insecure-mx": { kind: "insecure-mx" },
 };
 
-const YIELD: MapProfile = { attributes: "3.4", dane: "yield", testing: "notfound", dnsFailure: "notfound" };
+const YIELD: MapProfile = {
+  attributes: "3.4",
+  dane: "yield",
+  testing: "notfound",
+  dnsFailure: "notfound",
+  rollout: 100,
+};
 const DANE_ONLY: MapProfile = { ...YIELD, dane: "dane-only" };
 const IGNORE: MapProfile = { ...YIELD, dane: "ignore" };
 
@@ -108,12 +114,49 @@ const TABLES: [profile: MapProfile, table: Table, name: string][] = [
     },
     "ignore, testing: enforce, dns_failure: defer",
   ],
+  [
+    { ...YIELD, testing: "enforce", dnsFailure: "defer", rollout: 0 },
+    {
+      enforce: ["held back, notfound", "dane", "dane", "dane-unknown", "held back, notfound"],
+      testing: ["held back, notfound", "dane", "dane", "dane-unknown", "held back, notfound"],
+      none: whatever("mode-none"),
+      absent: whatever("no-policy"),
+      // What could be found would not be enforced, so mail does not wait for it.
+      unknown: whatever("dns-failure"),
+    },
+    "yield, testing: enforce, dns_failure: defer, rollout: observe",
+  ],
+  [
+    { ...DANE_ONLY, dnsFailure: "defer", rollout: 0 },
+    {
+      // As without a policy.
+      enforce: ["held back, notfound", "level dane", "level dane-only", "TEMP no TLSA", "held back, dane"],
+      testing: ["mode-testing", "level dane", "level dane-only", "TEMP no TLSA", "level dane"],
+      none: ["mode-none", "level dane", "level dane-only", "TEMP no TLSA", "level dane"],
+      absent: ["no-policy", "level dane", "level dane-only", "TEMP no TLSA", "level dane"],
+      unknown: ["dns-failure", "level dane", "level dane-only", "TEMP no TLSA", "level dane"],
+    },
+    "dane-only, dns_failure: defer, rollout: observe",
+  ],
+  [
+    { ...IGNORE, rollout: 0 },
+    {
+      enforce: whatever("held back, notfound"),
+      testing: whatever("mode-testing"),
+      none: whatever("mode-none"),
+      absent: whatever("no-policy"),
+      unknown: whatever("dns-failure"),
+    },
+    "ignore, rollout: observe",
+  ],
 ];
 
 function inWords(said: Verdict): string {
   switch (said.kind) {
     case "secure":
       return "secure";
+    case "held-back":
+      return `held back, ${said.instead}`;
     case "dane":
       return `level ${said.level}`;
     case "not-found":

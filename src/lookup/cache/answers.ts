@@ -59,6 +59,8 @@ function reasonOf(decided: Verdict): AnswerReason {
   switch (decided.kind) {
     case "secure":
       return "policy";
+    case "held-back":
+      return "would-enforce";
     case "dane":
       return "dane-level";
     case "defer":

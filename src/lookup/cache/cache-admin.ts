@@ -16,6 +16,10 @@ export interface CacheFilter {
   readonly expiresWithin?: number;
   /** Whether the last fetch failed. */
   readonly failed?: boolean;
+  /** A map in force would enforce the policy, were its rollout further on. */
+  readonly wouldEnforce?: true;
+  /** Only this map counts for `wouldEnforce`. */
+  readonly map?: string;
 }
 
 /** All that is known of one domain, and what follows from it. Times are ISO 8601 in UTC. */
@@ -82,8 +86,18 @@ export interface CacheAnswer {
   readonly because: AnswerReason;
 }
 
-/** Why a map is answered so. `policy`: MTA-STS is enforced. `deferred`: see the answer. `not-known`: nothing to answer from. */
-export type AnswerReason = NotFoundReason | "policy" | "dane-level" | "deferred" | "override" | "not-known";
+/**
+ * Why a map is answered so. `policy`: MTA-STS is enforced. `would-enforce`: it would be, were the map's rollout further on.
+ * `deferred`: see the answer. `not-known`: nothing to answer from.
+ */
+export type AnswerReason =
+  | NotFoundReason
+  | "policy"
+  | "would-enforce"
+  | "dane-level"
+  | "deferred"
+  | "override"
+  | "not-known";
 
 export interface RefreshResult {
   readonly domain: string;

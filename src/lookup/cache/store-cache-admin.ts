@@ -15,6 +15,7 @@ import { importRecords } from "./import.ts";
 import { toRecord } from "./record.ts";
 import type { CacheRecord } from "./record.ts";
 import { cacheReport } from "./report.ts";
+import { heldBackBy } from "./would-enforce.ts";
 import type { DaneMemory } from "../dane/dane-source.ts";
 import { DomainState } from "../domain-state.ts";
 import type { LookupEngine } from "../engine.ts";
@@ -54,14 +55,17 @@ export class StoreCacheAdmin implements CacheAdmin {
     this.#deps = deps;
   }
 
-  async *list({ olderThan, expiresWithin, ...filter }: CacheFilter): AsyncGenerator<readonly CacheRecord[]> {
-    const { store, now } = this.#deps;
+  async *list(filter: CacheFilter): AsyncGenerator<readonly CacheRecord[]> {
+    const { olderThan, expiresWithin, wouldEnforce, map, ...ofStore } = filter;
+    const { store, dane, rules, now } = this.#deps;
     const fetchedBefore = olderThan === undefined ? {} : { fetchedBefore: now() - olderThan };
     const expiresBefore = expiresWithin === undefined ? {} : { expiresBefore: now() + expiresWithin };
-    const storeFilter = { ...filter, ...fetchedBefore, ...expiresBefore };
+    const storeFilter = { ...ofStore, ...fetchedBefore, ...expiresBefore };
     for (let after: string | undefined = ""; after !== undefined;) {
       const page = store.list(storeFilter, after, PAGE);
-      if (page.entries.length > 0) yield page.entries.map(toRecord);
+      const sources = { rules: rules(), dane, store, now: now() };
+      const entries = wouldEnforce ? page.entries.filter(heldBackBy(map, sources)) : page.entries;
+      if (entries.length > 0) yield entries.map(toRecord);
       after = page.next;
       await nextTurn();
     }

@@ -16,6 +16,7 @@ import { LookupEngine } from "../../../src/lookup/engine.ts";
 import { MemoryStore } from "../../../src/store/memory-store.ts";
 import type { Entry, PolicyStore } from "../../../src/store/store.ts";
 import { parseConfig } from "../../../src/config.ts";
+import { lookupRules } from "../../../src/parts/lookup.ts";
 import { DAY, HOUR, MINUTE, SECOND } from "../../helpers/clock.ts";
 import { collect } from "../../helpers/collect.ts";
 import type { DaneMemory } from "../../../src/lookup/dane/dane-source.ts";
@@ -53,20 +54,26 @@ function later(milliseconds: number): string {
 }
 
 /** Over a store alone, at {@link T0}: whoever asks the network is thrown at. */
-function bareAdmin(store: PolicyStore): StoreCacheAdmin {
+function bareAdmin(store: PolicyStore, config = DEFAULTS): StoreCacheAdmin {
   const dane = fixedDane({ kind: "none" });
   const engine = new LookupEngine({
     resolver: { resolve: refuse },
     fetcher: { fetch: refuse },
     store,
     dane,
-    events: { resolved: refuse, deadlinePassed: refuse, storeFailed: refuse, failed: refuse },
+    events: {
+      resolved: refuse,
+      deadlinePassed: refuse,
+      heldBack: refuse,
+      storeFailed: refuse,
+      failed: refuse,
+    },
     freshness: DEFAULTS.freshness,
     options: { ...DEFAULTS.store, ...DEFAULTS.lookup, commitTimeout: 5_000 },
     now: () => T0,
     random: () => 0.5,
   });
-  const rules = { maps: MAPS, overrides: new Overrides([], () => {}) };
+  const rules = lookupRules(config, undefined);
   const options = { recheckMin: MINUTE, pace: 1, concurrency: 4 };
   return new StoreCacheAdmin({
     store,
@@ -127,6 +134,33 @@ describe("list", () => {
     [{ failed: false, mode: "enforce" }, ["old.example"]],
   ])("gives, for %j, %j", async (filter, domains) => {
     expect(await listOf(filter)).toEqual(domains);
+  });
+
+  it.each([
+    ["", {}, []], // every map is at 100%
+    ["{ postfix: { rollout: 34% } }", {}, ["gmail.com"]], // at 34.8% of all; the others come earlier or are not enforced
+    ["{ postfix: { rollout: 34% } }", { map: "postfix310" }, []],
+    ["{ postfix: { rollout: 34% } }", { map: "no-such-map" }, ["gmail.com"]], // answered as postfix
+    ["{ postfix: { rollout: observe } }", {}, ["example.net", "gmail.com"]],
+    ["{ postfix: { rollout: observe, dane: ignore } }", {}, ["dane.example", "example.net", "gmail.com"]],
+    [
+      "{ postfix: { rollout: observe, testing: enforce } }",
+      {},
+      ["example.net", "gmail.com", "testing.example"],
+    ],
+    ["{ postfix: { rollout: observe } }", { olderThan: DAY }, []],
+  ])("gives with maps %s what %j would have enforced", async (maps, filter, domains) => {
+    const store = new MemoryStore();
+    for (const domain of ["gmail.com", "example.net", "override.example", "dane.example"])
+      await store.put(entry(domain));
+    await store.put(entry("testing.example", { pin: pin({ mode: "testing" }) }));
+    await store.put(entry("expired.example", { pin: pin({ fetchedAt: T0 - 8 * DAY_MS }) }));
+    await store.put(entry("failed.example", { pin: undefined, failure: failure() }));
+    store.noteDane("dane.example", "all");
+    const text = `overrides: [{ domain: override.example, action: off }]\nmaps: ${maps}\n`;
+    const admin = bareAdmin(store, parseConfig(text, "f.yaml", {}));
+    const rows = await listed(admin, { wouldEnforce: true, ...filter });
+    expect(rows.map(({ domain }) => domain)).toEqual(domains);
   });
 
   it("goes by pages that let other work in between", async () => {

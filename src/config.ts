@@ -89,7 +89,7 @@ export function parseConfig(text: string, fileName: string, env: Environment): C
   return deepFreeze(result.data);
 }
 
-/** `config` as a file that {@link parseConfig} reads as the same configuration, but for the proxy's credentials. */
+/** `config` as a file that {@link parseConfig} reads as the same configuration, but for the secrets in it. */
 export function renderConfig(config: Config): string {
   const { fetch } = config;
   return writeYaml(z.encode(schema, { ...config, fetch: { ...fetch, proxy: maskCredentials(fetch.proxy) } }));

@@ -1,6 +1,7 @@
 /** Logs: one JSON object a line on standard output, or text for people on a terminal. */
 import { isatty } from "node:tty";
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from "pino";
+import type { LogDomains } from "./log-domains.ts";
 import { LogOutput } from "./log-output.ts";
 
 export type { Logger } from "pino";
@@ -11,6 +12,8 @@ export interface LogOptions {
   readonly format: "auto" | "json" | "pretty";
   /** Counts the lines that are lost. */
   readonly lost?: { count: number };
+  /** What becomes of recipient domains. Without it they are written as they are. */
+  readonly logDomains?: LogDomains;
 }
 
 const STDOUT = 1;
@@ -20,7 +23,7 @@ const STDOUT = 1;
  * trouble: lines are lost, and their number is logged when it can be written again.
  */
 export async function createLogger(
-  { level, format, lost }: LogOptions,
+  { level, format, lost, logDomains }: LogOptions,
   fd = STDOUT,
   terminal = isatty(fd),
 ): Promise<Logger> {
@@ -38,7 +41,10 @@ export async function createLogger(
       // The process and the host are known to whoever collects the lines.
       base: null,
       timestamp: stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
+      formatters: {
+        level: (label) => ({ level: label }),
+        ...(logDomains && { log: (fields) => logDomains.censor(fields) }),
+      },
     },
     isPretty ? await prettyStream(output, terminal) : output,
   );

@@ -253,3 +253,14 @@ describe("a rollout", () => {
     expect(heldBack()).toHaveLength(1);
   });
 });
+
+it("names domains in the log, or does not, from SIGHUP on", async () => {
+  await using world = await startWorld();
+  await using running = await Running.start(world, "log: { domains: false }\n");
+  await running.ask("a.example");
+  const { need_restart } = await running.reload("");
+  expect(need_restart).toEqual([]);
+  await running.ask("b.example");
+  const resolved = running.log.filter(({ msg }) => msg === "resolved");
+  expect(resolved.map(({ domain }) => domain)).toEqual([undefined, "b.example"]);
+});

@@ -18,11 +18,11 @@ export interface CacheOptions {
 /** Runs `command` on the cache, says on standard error which way was taken, and cleans up. */
 export async function withCache(
   options: CacheOptions,
-  command: (cache: CacheAdmin) => Promise<number>,
+  command: (cache: CacheAdmin, config: Config) => Promise<number>,
 ): Promise<number> {
   const config = loadConfig({ path: options.config, env: process.env });
   const daemon = await reachDaemon(config);
-  if (daemon !== undefined) return command(daemon);
+  if (daemon !== undefined) return command(daemon, config);
   const { path } = config.store;
   const why = config.admin.socket === undefined ? "there is no admin socket" : "no daemon answers";
   say(`${why}: working on the file ${path}`);
@@ -34,7 +34,7 @@ export async function withCache(
   const { systemTime } = await import("../daemon.ts");
   const file = openCache(config, process.env, storeFailures(), systemTime);
   try {
-    return await command(file.cache);
+    return await command(file.cache, config);
   } finally {
     await file.close();
   }

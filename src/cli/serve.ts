@@ -9,6 +9,7 @@ import { reloadEvents } from "../events/daemon-events.ts";
 import type { ReloadEvents } from "../events/daemon-events.ts";
 import { createLogger } from "../log.ts";
 import type { Logger } from "../log.ts";
+import { LogDomains } from "../log-domains.ts";
 import { Metrics } from "../metrics/metrics.ts";
 import { VERSION } from "../version.ts";
 import { ExitCode } from "./exit-code.ts";
@@ -26,12 +27,13 @@ export async function serve(options: { readonly config?: string }): Promise<numb
   });
   process.on("SIGHUP", () => {
     if (running === undefined) asked.reload = true;
-    else reload(running, options, reloads);
+    else reload(running, options, reloads, logDomains);
   });
   const config = loadConfig({ path: options.config, env: process.env });
   const metrics = new Metrics();
   const lost = metrics.count("stsmapd_log_lines_lost_total", "Lines of the log that could not be written.");
-  const log = await createLogger({ ...config.log, lost });
+  const logDomains = new LogDomains(config.log);
+  const log = await createLogger({ ...config.log, lost, logDomains });
   const reloads = reloadEvents(log, metrics, systemTime);
   // Clients are taken before startDaemon returns: from then on, a signal must not cut them off.
   const stopAsked = stopSignal();
@@ -40,7 +42,7 @@ export async function serve(options: { readonly config?: string }): Promise<numb
   try {
     const { addresses: listen, admin, metrics: page } = daemon;
     log.info({ version: VERSION, listen, store: config.store.path, admin, metrics: page }, "ready");
-    if (asked.reload) reload(daemon, options, reloads);
+    if (asked.reload) reload(daemon, options, reloads, logDomains);
     if (asked.state) await printState(daemon, log);
     log.info({ signal: await stopAsked }, "stopping");
   } finally {
@@ -51,9 +53,17 @@ export async function serve(options: { readonly config?: string }): Promise<numb
 }
 
 /** A configuration that is wrong changes nothing, and nor does a fault of our own: mail must not wait for either. */
-function reload(daemon: Daemon, options: { readonly config?: string }, events: ReloadEvents): void {
+function reload(
+  daemon: Daemon,
+  options: { readonly config?: string },
+  events: ReloadEvents,
+  logDomains: LogDomains,
+): void {
   try {
-    events.applied(daemon.reload(loadConfig({ path: options.config, env: process.env })));
+    const config = loadConfig({ path: options.config, env: process.env });
+    const needRestart = daemon.reload(config);
+    logDomains.use(config.log);
+    events.applied(needRestart);
   } catch (error) {
     events.refused(error);
   }

@@ -8,6 +8,9 @@ import { formatDuration, formatSize, parseDuration, parseSize } from "./units.ts
 /** Reads a value of the file into a `T`; encodes a `T` back. */
 export type Field<T> = z.ZodMiniType<T>;
 
+/** Characters of a secret. */
+const MIN_SECRET = 16;
+
 interface Range {
   readonly min: number;
   readonly max: number;
@@ -63,7 +66,7 @@ export const dnsName: Field<string> = field(readDnsName, String);
 export const fraction: Field<number> = field(readFraction, (value) => value);
 
 /** One of a few words. */
-export function oneOf<const T extends string>(words: readonly T[]): Field<T> {
+export function oneOf<const T extends string | boolean>(words: readonly T[]): Field<T> {
   const read = (value: unknown): T => {
     const word = words.find((candidate) => candidate === value);
     if (word !== undefined) return word;
@@ -79,6 +82,11 @@ export const filePath: Field<string> = field(readPath, String);
 export const pathOrNull: Field<string | undefined> = field(
   (value) => (value === null ? undefined : readPath(value)),
   (path) => path ?? null,
+);
+
+/** A secret, or null: none. It is not written back. */
+export const secretOrNull: Field<string | undefined> = field(readSecret, (secret) =>
+  secret === undefined ? null : "*".repeat(MIN_SECRET),
 );
 
 /** The path of a unix socket that another program listens at, or null: none. */
@@ -144,6 +152,13 @@ function readSocketPath(value: unknown): string | undefined {
   if (value === "none") return undefined;
   if (typeof value === "string" && /^\/[^\0]+$/.test(value)) return listeningPath(value);
   throw new BadValue(`${quote(value)} is no absolute path (/run/stsmapd/admin.sock, or none)`);
+}
+
+function readSecret(value: unknown): string | undefined {
+  if (value === null) return undefined;
+  if (typeof value === "string" && value.length >= MIN_SECRET) return value;
+  // Without the value: it is a secret.
+  throw new BadValue(`no secret that could be kept (${MIN_SECRET} characters or more)`);
 }
 
 function readMode(value: unknown): number {

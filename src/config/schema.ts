@@ -19,6 +19,7 @@ import {
   oneOf,
   optional,
   pathOrNull,
+  secretOrNull,
   size,
   socketPathOrNone,
   socketPathOrNull,
@@ -221,12 +222,24 @@ interface LogConfig {
   readonly level: "trace" | "debug" | "info" | "warn" | "error";
   /** `auto`: pretty on a terminal, otherwise JSON. */
   readonly format: "auto" | "json" | "pretty";
+  /** Recipient domains: as they are, by a pseudonym, or not at all. */
+  readonly domains: true | "hash" | false;
+  /** The secret of the pseudonyms. */
+  readonly hashKey: string | undefined;
 }
 
-const log = section<LogConfig>({
-  level: withDefault(oneOf(["trace", "debug", "info", "warn", "error"]), "info"),
-  format: withDefault(oneOf(["auto", "json", "pretty"]), "auto"),
-});
+const log = section<LogConfig>(
+  {
+    level: withDefault(oneOf(["trace", "debug", "info", "warn", "error"]), "info"),
+    format: withDefault(oneOf(["auto", "json", "pretty"]), "auto"),
+    domains: withDefault(oneOf([true, "hash", false]), true),
+    hashKey: withDefault(secretOrNull, null),
+  },
+  (values) =>
+    values.domains === "hash" && "hashKey" in values && values.hashKey === undefined
+      ? { key: "hashKey", message: "missing, and domains: hash needs it (16 characters or more)" }
+      : undefined,
+);
 
 /** The effective configuration: complete, valid and frozen. */
 export interface Config {

@@ -88,7 +88,7 @@ describe("parseConfig", () => {
       admin: { socket: "/var/lib/stsmapd/admin.sock", mode: 0o660, group: undefined },
       tlsrpt: { collector: undefined },
       metrics: { listen: undefined },
-      log: { level: "info", format: "auto" },
+      log: { level: "info", format: "auto", domains: true, hashKey: undefined },
     });
   });
 
@@ -149,6 +149,26 @@ describe("parseConfig", () => {
       );
     },
   );
+
+  it.each([
+    ["true", true],
+    ["false", false],
+    ["hash, hash_key: 0123456789abcdef", "hash"],
+  ])("takes log.domains: %s", (written, domains) => {
+    expect(parseConfig(`log: { domains: ${written} }`, "f.yaml", env).log.domains).toBe(domains);
+  });
+
+  it.each([
+    ["domains: hash", /log\.hash_key: missing, and domains: hash needs it \(16 characters or more\)$/],
+    [
+      "domains: hash, hash_key: sesame",
+      /log\.hash_key: no secret that could be kept \(16 characters or more\)$/,
+    ],
+    ["domains: hash, hash_key: 1234567890123456", /no secret that could be kept/], // a number, of which YAML may lose digits
+    ["domains: maybe", /"maybe" is not a choice \(true, hash, false\)$/],
+  ])("refuses log: { %s }", (written, problem) => {
+    expect(() => parseConfig(`log: { ${written} }`, "f.yaml", env)).toThrow(problem);
+  });
 
   it("knows no map by a name that every object has", () => {
     expect(parseConfig("", "f.yaml", env).maps["constructor"]).toBeUndefined();

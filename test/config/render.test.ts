@@ -31,6 +31,11 @@ fetch: { timeout: 90, max_size: 1048576 }`,
     expect(renderConfig(config)).toContain("proxy: http://***:***@proxy.example:3128/\n");
   });
 
+  it("masks the key of the log's pseudonyms", () => {
+    const config = parseConfig("log: { domains: hash, hash_key: 0123456789abcdef }", "f.yaml", env);
+    expect(renderConfig(config)).toContain('  domains: hash\n  hash_key: "****************"\n');
+  });
+
   it("writes what is read as the same configuration", () => {
     fc.assert(
       fc.property(files, (file) => {

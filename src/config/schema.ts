@@ -47,6 +47,8 @@ const store = section<StoreConfig>({
 interface LookupConfig {
   /** Milliseconds after which a question that waits is answered; the work goes on. */
   readonly deadline: number;
+  /** Unknown domains that are looked up at once; the others wait for their turn. */
+  readonly concurrency: number;
   /** Milliseconds that stopping waits for answers under way. */
   readonly stopTimeout: number;
 }
@@ -54,6 +56,8 @@ interface LookupConfig {
 const lookup = section<LookupConfig>({
   // Postfix waits 100 s for a reply.
   deadline: withDefault(duration({ min: "1ms", max: "90s" }), "20s"),
+  // Half as many as there are questions to DNS at once: the other half is for known domains, DANE and policy hosts.
+  concurrency: withDefault(integer({ min: 1, max: 10_000 }), 256),
   stopTimeout: withDefault(duration({ min: "0s", max: "10m" }), "10s"),
 });
 

@@ -71,9 +71,9 @@ export function countedLookup(
     return cells;
   };
   return {
-    lookup(map, key) {
+    lookup(map, key, client) {
       const startedAt = now();
-      const reply = service.lookup(map, key);
+      const reply = service.lookup(map, key, client);
       const cells = known.get(map) ?? find(map);
       if (reply instanceof Promise) return late(reply, cells, startedAt);
       warm.observe(now() - startedAt);

@@ -82,7 +82,7 @@ export function lookupEvents(
     },
     deadlinePassed(domain) {
       deadlines.count++;
-      log.warn({ domain }, "answered at the deadline; the resolution goes on");
+      log.warn({ domain }, "answered at the deadline; a resolution that has begun goes on");
     },
     heldBack: heldBackLog(log, maps, now),
     storeFailed(operation, domain, error) {

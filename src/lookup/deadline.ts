@@ -7,8 +7,38 @@ export interface DeadlineOptions {
   readonly deadline: number;
   /** The reply when the deadline has passed. */
   readonly late: () => Reply;
-  /** Fires when we stop. */
-  readonly signal: AbortSignal;
+  readonly stop: Stop;
+}
+
+/**
+ * That we stop, for thousands that wait at once. An AbortSignal would do, were it not for its listeners: to add one, all are
+ * looked through.
+ */
+export class Stop {
+  readonly #waiting = new Set<() => void>();
+  #isCalled = false;
+
+  get isCalled(): boolean {
+    return this.#isCalled;
+  }
+
+  /** Calls all that wait. Idempotent. */
+  call(): void {
+    this.#isCalled = true;
+    for (const stopped of this.#waiting) stopped();
+    this.#waiting.clear();
+  }
+
+  /** Has `stopped` called when we stop, at once if we do already. */
+  wait(stopped: () => void): void {
+    if (this.#isCalled) stopped();
+    else this.#waiting.add(stopped);
+  }
+
+  /** `stopped` waits no longer. */
+  leave(stopped: () => void): void {
+    this.#waiting.delete(stopped);
+  }
 }
 
 const STOPPING = temporaryFailure("stsmapd is stopping, try again");
@@ -18,7 +48,7 @@ const STOPPING = temporaryFailure("stsmapd is stopping, try again");
  * lookup cut short must not pass for "no policy". Rejects with what `work` or `late` throws.
  */
 export async function withinDeadline(work: Promise<Reply>, options: DeadlineOptions): Promise<Reply> {
-  const { deadline, late, signal } = options;
+  const { deadline, late, stop } = options;
   const { promise: cutShort, resolve, reject } = Promise.withResolvers<Reply>();
   const timer = setTimeout(() => {
     try {
@@ -27,13 +57,12 @@ export async function withinDeadline(work: Promise<Reply>, options: DeadlineOpti
       reject(error);
     }
   }, deadline);
-  const stop = () => resolve(STOPPING);
-  if (signal.aborted) stop();
-  else signal.addEventListener("abort", stop);
+  const stopped = () => resolve(STOPPING);
+  stop.wait(stopped);
   try {
     return await Promise.race([cutShort, work]);
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener("abort", stop);
+    stop.leave(stopped);
   }
 }

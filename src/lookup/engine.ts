@@ -14,7 +14,7 @@ import type { DaneState } from "../policy/verdict.ts";
 import type { PolicyStore } from "../store/store.ts";
 import { DANE_NOT_ASKED } from "./dane/dane-source.ts";
 import type { DaneSource, KnownDane } from "./dane/dane-source.ts";
-import { withinDeadline } from "./deadline.ts";
+import { Stop, withinDeadline } from "./deadline.ts";
 import { DomainMemory } from "./domain-memory.ts";
 import type { DomainState } from "./domain-state.ts";
 import type { LookupEvents } from "./events.ts";
@@ -28,6 +28,8 @@ export interface EngineOptions {
   readonly memoryEntries: number;
   /** The longest a client waits. */
   readonly deadline: number;
+  /** Unknown domains that are resolved at once. */
+  readonly concurrency: number;
   /** The longest an answer waits for its policy to reach the disk; after that it is given from memory alone. */
   readonly commitTimeout: number;
 }
@@ -47,17 +49,18 @@ export class LookupEngine {
   readonly #deps: EngineDeps;
   readonly #memory: DomainMemory;
   readonly #resolutions: Resolutions;
-  readonly #stop = new AbortController();
+  readonly #stop = new Stop();
 
   constructor(deps: EngineDeps) {
-    const { memoryEntries, commitTimeout } = deps.options;
+    const { memoryEntries, commitTimeout, concurrency } = deps.options;
     this.#deps = deps;
     this.#memory = new DomainMemory({ ...deps, memoryEntries });
     this.#resolutions = new Resolutions({
       ...deps,
       memory: this.#memory,
       commitTimeout,
-      signal: this.#stop.signal,
+      concurrency,
+      stop: this.#stop,
     });
   }
 
@@ -65,23 +68,24 @@ export class LookupEngine {
    * The reply for `domain` under `profile`; at once where memory or the store can answer. Never throws or rejects.
    *
    * @param profile compared by identity: its prepared replies are found by it
+   * @param client compared by identity: those that wait for unknown domains take turns
    */
-  lookup(domain: string, profile: MapProfile): Reply | Promise<Reply> {
+  lookup(domain: string, profile: MapProfile, client?: object): Reply | Promise<Reply> {
     try {
-      return this.#lookup(domain, profile);
+      return this.#lookup(domain, profile, client);
     } catch (error) {
       return this.#failed(domain, error);
     }
   }
 
-  #lookup(domain: string, profile: MapProfile): Reply | Promise<Reply> {
+  #lookup(domain: string, profile: MapProfile, client?: object): Reply | Promise<Reply> {
     const now = this.#deps.now();
     const state = this.#memory.get(domain);
-    if (state === undefined) return this.#resolveAndAnswer(domain, profile);
+    if (state === undefined) return this.#resolveAndAnswer(domain, profile, client);
     this.#noteUse(state, now);
     const prepared = state.prepared.get(profile);
     if (prepared !== undefined && now < prepared.until) return prepared.reply;
-    if (!state.isAnswerable(now)) return this.#resolveAndAnswer(domain, profile);
+    if (!state.isAnswerable(now)) return this.#resolveAndAnswer(domain, profile, client);
     if (now >= state.actionAt) void this.#resolutions.resolveInBackground(domain, "recheck");
     const answer = this.#answer(state, profile);
     return answer instanceof Promise ? this.#withinDeadline(domain, profile, answer) : answer;
@@ -92,11 +96,6 @@ export class LookupEngine {
     const state = this.#memory.peek(domain);
     if (state !== undefined && this.#deps.now() < state.actionAt) return;
     await this.#resolutions.resolveInBackground(domain, "renewal");
-  }
-
-  /** Resolutions under way. */
-  get resolving(): number {
-    return this.#resolutions.running;
   }
 
   /** As {@link Resolutions.refetch}. */
@@ -119,6 +118,16 @@ export class LookupEngine {
     }
   }
 
+  /** Domains that are being resolved. */
+  get resolving(): number {
+    return this.#resolutions.running;
+  }
+
+  /** Domains that wait for their turn to be resolved. */
+  get waiting(): number {
+    return this.#resolutions.waiting;
+  }
+
   /** Has the row of `domain` read again: it was deleted, or written by another process. */
   forget(domain: string): void {
     this.#memory.delete(domain);
@@ -132,7 +141,7 @@ export class LookupEngine {
 
   /** Ends all resolutions that run. Whoever waits, or would have to wait from now on, gets TEMP. Idempotent. */
   stop(): void {
-    this.#stop.abort();
+    this.#stop.call();
   }
 
   #noteUse(state: DomainState, now: number): void {
@@ -165,27 +174,34 @@ export class LookupEngine {
     return reply;
   }
 
-  #resolveAndAnswer(domain: string, profile: MapProfile): Promise<Reply> {
+  #resolveAndAnswer(domain: string, profile: MapProfile, client: object | undefined): Promise<Reply> {
     // Such a map will want to know of DANE whatever comes: ask beside the policy, not after it.
-    if (profile.dane === "dane-only") void this.#deps.dane.find(domain, false);
-    const work = this.#resolutions.resolve(domain, "query").then(({ state, isUnreadable }) =>
+    const beside = profile.dane === "dane-only" ? () => this.#deps.dane.find(domain, false) : undefined;
+    const { resolved, giveUp } = this.#resolutions.ask(domain, { client, ...(beside && { beside }) });
+    const work = resolved.then(({ state, isUnreadable }) =>
       // A policy that would not be enforced is no reason to defer.
       isUnreadable && !isHeldBack(domain, profile.rollout)
         ? unreadable(domain)
         : this.#answer(state, profile),
     );
-    return this.#withinDeadline(domain, profile, work);
+    return this.#withinDeadline(domain, profile, work, giveUp);
   }
 
   /** `work`, or what is known when the deadline has passed; TEMP when we stop meanwhile. */
-  async #withinDeadline(domain: string, profile: MapProfile, work: Promise<Reply>): Promise<Reply> {
+  async #withinDeadline(
+    domain: string,
+    profile: MapProfile,
+    work: Promise<Reply>,
+    giveUp = () => {},
+  ): Promise<Reply> {
     const { events, options } = this.#deps;
     const late = () => {
+      giveUp();
       events.deadlinePassed(domain);
       return this.#lateReply(domain, profile);
     };
     try {
-      return await withinDeadline(work, { deadline: options.deadline, late, signal: this.#stop.signal });
+      return await withinDeadline(work, { deadline: options.deadline, late, stop: this.#stop });
     } catch (error) {
       return this.#failed(domain, error);
     }

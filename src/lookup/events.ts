@@ -32,7 +32,7 @@ export interface Resolution {
 
 export interface LookupEvents {
   resolved(resolution: Resolution): void;
-  /** A client was answered without waiting further; the resolution goes on. */
+  /** A client was answered without waiting further; a resolution that has begun goes on. */
   deadlinePassed(domain: string): void;
   /** A reply was made that would enforce the policy of `domain`, were the rollout of `profile` further on. */
   heldBack(domain: string, profile: MapProfile): void;

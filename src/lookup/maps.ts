@@ -52,14 +52,14 @@ export class MapLookup implements LookupService {
   }
 
   /** What is no domain is NOTFOUND at once and costs no DNS; an override goes before cache and DANE. */
-  lookup(map: string, key: string): Reply | Promise<Reply> {
+  lookup(map: string, key: string, client?: object): Reply | Promise<Reply> {
     const domain = policyDomain(key);
     if (domain === undefined) return NOT_FOUND;
     const profile = profileOf(this.#rules.maps, map);
     const override = this.#rules.overrides.apply(domain, this.#now());
-    if (override === undefined) return this.#engine.lookup(domain, profile);
+    if (override === undefined) return this.#engine.lookup(domain, profile, client);
     // Such a policy is followed as if it were in mode testing, so that it is there when the override ends.
-    if (override.action.kind === "testing") void this.#engine.lookup(domain, SILENT);
+    if (override.action.kind === "testing") void this.#engine.lookup(domain, SILENT, client);
     // And so that a pin is renewed for as long as an override lasts, it counts as used.
     else this.#engine.noteUse(domain);
     return overrideReply(override, domain, profile);

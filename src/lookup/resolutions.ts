@@ -1,6 +1,7 @@
 /** The resolutions under way: one a domain, its result on disk and in memory before anybody is told of it. */
 import { rebased } from "../store/rebase.ts";
 import type { PolicyStore } from "../store/store.ts";
+import type { Stop } from "./deadline.ts";
 import { commit } from "./commit.ts";
 import { UNREADABLE } from "./domain-memory.ts";
 import type { DomainMemory } from "./domain-memory.ts";
@@ -9,6 +10,8 @@ import type { LookupEvents, ResolutionOutcome, ResolutionTrigger } from "./event
 import { livePin, madeDue } from "./freshness.ts";
 import { resolvePolicy } from "./resolution.ts";
 import type { ResolutionDeps, ResolutionResult } from "./resolution.ts";
+import { TurnGivenUp, Turns } from "./turns.ts";
+import type { Turn } from "./turns.ts";
 
 export interface ResolutionsDeps extends ResolutionDeps {
   readonly memory: DomainMemory;
@@ -16,8 +19,30 @@ export interface ResolutionsDeps extends ResolutionDeps {
   readonly events: LookupEvents;
   /** Milliseconds: the longest an answer waits for its policy to reach the disk; after that it is given from memory alone. */
   readonly commitTimeout: number;
+  /** Unknown domains that are resolved at once. */
+  readonly concurrency: number;
   /** Ends all resolutions. */
-  readonly signal: AbortSignal;
+  readonly stop: Stop;
+}
+
+/** Whoever waits for an answer. */
+export interface Asker {
+  /** Told apart by identity: a connection. */
+  readonly client: unknown;
+  /** Work that is part of the turn, begun beside the resolution. Never rejects. */
+  readonly beside?: () => unknown;
+}
+
+export interface Asked {
+  readonly resolved: Promise<Resolved>;
+  /** To be called when the asker waits no longer: if nobody else does, nothing is begun any more. */
+  readonly giveUp: () => void;
+}
+
+interface Flight {
+  readonly resolved: Promise<Resolved>;
+  /** Undefined where it has not to wait for one. */
+  readonly turn: Turn | undefined;
 }
 
 /** What a resolution came to, and what is known after it. */
@@ -31,44 +56,90 @@ export interface Resolved {
 /** Failures of this machine, which a fetch of any domain would have met. */
 const OUR_FAULTS: ReadonlySet<string> = new Set(["overloaded", "local-error"]);
 
-/** Starts resolutions, and lets whoever asks for a domain that is being resolved join in. */
+/** Known domains that are looked up again have turns of their own, this many for each of the unknown ones. */
+const RECHECK_PART = 0.25;
+
+/** Rechecks that wait for their turn. Another need not: it is made up for at the next question. */
+const MOST_RECHECKS_WAITING = 1_000;
+
+/**
+ * Starts resolutions, and lets whoever asks for a domain that is being resolved join in.
+ *
+ * How much runs at once is bounded for each trigger by itself, so that a flood of unknown domains holds up nothing that keeps
+ * pins alive: queries and rechecks by turns, renewals and commands by whoever starts them.
+ *
+ * A query waits for its turn as long as somebody waits for its answer, and no longer. So those who wait are bounded by the
+ * questions that clients may have open (64 for each connection), and there is no length at which one is turned away: after a
+ * restart a long queue is legitimate and soon worked off, and to be turned away early could only mean NOTFOUND sooner than at
+ * the deadline, or TEMP, which would make mail wait because of us.
+ */
 export class Resolutions {
   readonly #deps: ResolutionsDeps;
   /**
    * Single flight: a domain is resolved once at a time, whoever asks. Safe because a flight is entered here in the same
    * turn in which its absence was seen, and leaves in `finally`, after its result stands in memory.
    */
-  readonly #flights = new Map<string, Promise<Resolved>>();
+  readonly #flights = new Map<string, Flight>();
   /** Domains that were forgotten while they are resolved. */
   readonly #forgotten = new Set<string>();
 
+  readonly #queries: Turns;
+  readonly #rechecks: Turns;
+
   constructor(deps: ResolutionsDeps) {
     this.#deps = deps;
+    this.#queries = new Turns(deps.concurrency);
+    this.#rechecks = new Turns(Math.ceil(deps.concurrency * RECHECK_PART));
+    deps.stop.wait(() => {
+      this.#queries.giveUpAll();
+      this.#rechecks.giveUpAll();
+    });
   }
 
-  /** How many run. */
+  /** Domains that are being resolved, whatever for. */
   get running(): number {
-    return this.#flights.size;
+    return this.#flights.size - this.waiting;
   }
 
-  /** Resolves `domain` as far as anything is due, or joins the resolution that runs. Rejects on a fault of our own only. */
-  resolve(domain: string, trigger: ResolutionTrigger): Promise<Resolved> {
+  /** Domains that wait for their turn. */
+  get waiting(): number {
+    return this.#queries.waiting + this.#rechecks.waiting;
+  }
+
+  /**
+   * Resolves `domain` as far as anything is due, or joins the resolution that runs. Rejects on a fault of our own, and with
+   * {@link TurnGivenUp} when whoever asked has given up before it began, or we stop.
+   */
+  resolve(domain: string, trigger: ResolutionTrigger, asker?: Asker): Promise<Resolved> {
     const running = this.#flights.get(domain);
-    if (running !== undefined) return running;
-    const flight = this.#resolveOnce(domain, trigger).finally(() => {
+    if (running !== undefined) {
+      running.turn?.join(asker?.client);
+      return running.resolved;
+    }
+    const turn = this.#turnsFor(trigger)?.take(asker?.client);
+    const resolved = this.#inTurn(domain, trigger, turn, asker).finally(() => {
       this.#flights.delete(domain);
       this.#forgotten.delete(domain);
     });
-    this.#flights.set(domain, flight);
-    return flight;
+    this.#flights.set(domain, { resolved, turn });
+    return resolved;
+  }
+
+  /** The same for a client, which does not wait for ever. */
+  ask(domain: string, asker: Asker): Asked {
+    const resolved = this.resolve(domain, "query", asker);
+    // Later it may be another flight.
+    const turn = this.#flights.get(domain)?.turn;
+    return { resolved, giveUp: () => turn?.leave() };
   }
 
   /** The same for whoever does not wait: a fault is reported. Never rejects. */
   async resolveInBackground(domain: string, trigger: ResolutionTrigger): Promise<void> {
+    if (trigger === "recheck" && this.#rechecks.waiting >= MOST_RECHECKS_WAITING) return;
     try {
       await this.resolve(domain, trigger);
     } catch (error) {
-      this.#deps.events.failed(domain, error);
+      if (!(error instanceof TurnGivenUp)) this.#deps.events.failed(domain, error);
     }
   }
 
@@ -78,8 +149,8 @@ export class Resolutions {
    */
   async refetch(domain: string): Promise<ResolutionResult> {
     // A resolution that runs may not fetch; this one must.
-    for (let running; (running = this.#flights.get(domain)) !== undefined;) {
-      await running.catch(() => undefined);
+    for (let running: Flight | undefined; (running = this.#flights.get(domain)) !== undefined;) {
+      await running.resolved.catch(() => undefined);
     }
     return (await this.resolve(domain, "command")).result;
   }
@@ -91,16 +162,49 @@ export class Resolutions {
     this.#forgotten.add(domain);
     // What it brings may be older than a row that another process wrote.
     const again = () => this.#deps.memory.delete(domain);
-    void running.then(again, again);
+    void running.resolved.then(again, again);
+  }
+
+  #turnsFor(trigger: ResolutionTrigger): Turns | undefined {
+    if (trigger === "query") return this.#queries;
+    return trigger === "recheck" ? this.#rechecks : undefined;
+  }
+
+  async #inTurn(
+    domain: string,
+    trigger: ResolutionTrigger,
+    turn: Turn | undefined,
+    asker: Asker | undefined,
+  ): Promise<Resolved> {
+    await turn?.begun;
+    const beside = asker?.beside?.();
+    try {
+      return await this.#resolveOnce(domain, trigger);
+    } finally {
+      // The answer need not wait for it, but the next domain does.
+      void Promise.resolve(beside).finally(() => turn?.end());
+    }
+  }
+
+  async #untilStop<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { stop } = this.#deps;
+    const controller = new AbortController();
+    const abort = () => controller.abort();
+    stop.wait(abort);
+    try {
+      return await work(controller.signal);
+    } finally {
+      stop.leave(abort);
+    }
   }
 
   async #resolveOnce(domain: string, trigger: ResolutionTrigger): Promise<Resolved> {
-    const { events, memory, now, signal } = this.#deps;
+    const { events, memory, now, stop } = this.#deps;
     const startedAt = now();
     const known = memory.entry(domain);
     const readable = known === UNREADABLE ? undefined : known;
     const before = trigger === "command" && readable ? madeDue(readable, startedAt) : readable;
-    const result = await resolvePolicy(domain, before, this.#deps, signal);
+    const result = await this.#untilStop((signal) => resolvePolicy(domain, before, this.#deps, signal));
     const { outcome } = result;
     // The clock may have been set back meanwhile.
     const entry = rebased(result.entry, now());
@@ -108,7 +212,7 @@ export class Resolutions {
     const isFetched = outcome.kind === "fetched";
     const isUnreadable = known === UNREADABLE && !isFetched;
     // A resolution that stopping cut short has learnt nothing that is worth remembering.
-    if (signal.aborted && !isFetched) return { state, result, isUnreadable };
+    if (stop.isCalled && !isFetched) return { state, result, isUnreadable };
     // What was known before has been forgotten meanwhile; only a policy fetched since is worth keeping.
     const isForgotten = this.#forgotten.has(domain) && !isFetched;
     const written = isForgotten ? undefined : commit(entry, this.#deps, this.#deps.commitTimeout);

@@ -32,7 +32,7 @@ export interface GaugeParts extends Pick<HealthParts, "phase" | "dns"> {
   readonly validation: Pick<ValidationMonitor, "state">;
   /** Connected clients by protocol. */
   readonly clients: () => Readonly<Record<string, number>>;
-  readonly engine: Pick<LookupEngine, "resolving">;
+  readonly engine: Pick<LookupEngine, "resolving" | "waiting">;
   /** Undefined where nothing is reported. */
   readonly reporter: Pick<TlsrptReporter, "waiting"> | undefined;
   /** Milliseconds since 1970. */
@@ -82,6 +82,11 @@ function addQueueGauges(metrics: Metrics, { network: { queues }, engine, reporte
     "stsmapd_resolutions_running",
     "Domains whose record and policy are being looked up.",
     () => engine.resolving,
+  );
+  metrics.gauge(
+    "stsmapd_resolutions_waiting",
+    "Domains that wait for their turn to be looked up.",
+    () => engine.waiting,
   );
   metrics.gauge(
     "stsmapd_dns_queries_waiting",

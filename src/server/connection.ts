@@ -98,7 +98,7 @@ export class Connection {
     while (this.#awaited.length < MAX_AWAITED) {
       const request = this.#nextRequest();
       if (request === undefined) return undefined;
-      const answer = this.#protocol.answer(request);
+      const answer = this.#protocol.answer(request, this);
       if (typeof answer !== "string") void this.#await(answer);
       else if (this.#awaited.length === 0) return answer;
       else this.#awaited.push({ reply: answer });

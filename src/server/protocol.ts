@@ -4,8 +4,12 @@ import type { RequestParser } from "./request-parser.ts";
 
 export interface Protocol {
   createParser(): RequestParser;
-  /** The octets that answer one request: at once when the lookup service knows, else later. Never throws, never rejects. */
-  answer(request: string): string | Promise<string>;
+  /**
+   * The octets that answer one request: at once when the lookup service knows, else later. Never throws, never rejects.
+   *
+   * @param client whoever asks, for the lookup service
+   */
+  answer(request: string, client?: object): string | Promise<string>;
 }
 
 /** `encode`, done once for each reply: the lookup service gives the same object as long as an answer holds. */

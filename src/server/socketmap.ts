@@ -44,10 +44,10 @@ export function socketmap(service: LookupService): Protocol {
   const encode = remembered(encodeSocketmapReply);
   return {
     createParser: () => new NetstringParser(MAX_REQUEST),
-    answer(content) {
+    answer(content, client) {
       const request = parseSocketmapRequest(content);
       if (request === undefined) return NO_MAP_NAME;
-      const reply = service.lookup(request.map, request.key);
+      const reply = service.lookup(request.map, request.key, client);
       return reply instanceof Promise ? reply.then(encode) : encode(reply);
     },
   };

@@ -78,11 +78,11 @@ export function tcpTable(service: LookupService, map: string): Protocol {
   const encode = remembered(encodeTcpTableReply);
   return {
     createParser: () => new LineParser(MAX_REQUEST_LINE),
-    answer(line) {
+    answer(line, client) {
       if (line.startsWith("put ")) return READ_ONLY;
       const key = line.startsWith("get ") ? percentDecode(line.slice(4)) : undefined;
       if (key === undefined) return MALFORMED;
-      const reply = service.lookup(map, key);
+      const reply = service.lookup(map, key, client);
       return reply instanceof Promise ? reply.then(encode) : encode(reply);
     },
   };

@@ -47,7 +47,7 @@ describe("parseConfig", () => {
         },
       },
       store: { path: "/var/lib/stsmapd/cache.sqlite", memoryEntries: 20_000 },
-      lookup: { deadline: 20_000, stopTimeout: 10_000 },
+      lookup: { deadline: 20_000, concurrency: 256, stopTimeout: 10_000 },
       overrides: [],
       dns: { servers: [], timeout: 2000, attempts: 3, trustAd: "auto" },
       dane: {

@@ -44,7 +44,12 @@ it.each<[FetchFailureReason, number]>([
   ["overloaded", 0], // turned away at the end of the queue: there was no fetch that took no time
 ])("a fetch that failed with %s is timed %d times, and counted", (reason, times) => {
   const metrics = new Metrics();
-  const events = lookupEvents(startLog().log, metrics, () => T0);
+  const events = lookupEvents(
+    startLog().log,
+    metrics,
+    () => T0,
+    () => new Map(),
+  );
   const error = new FetchError("sts-policy-fetch-error", reason, "no", { url: "", durationMs: 5 });
   const outcome = { kind: "fetch-failure", recordId: "1", error } as const;
   events.resolved({ domain: D, trigger: "query", outcome, entry: entry(D), pin: undefined, durationMs: 5 });

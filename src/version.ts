@@ -6,8 +6,8 @@ const manifest: unknown = JSON.parse(readFileSync(new URL("../package.json", imp
 
 export const VERSION: string = readField("version");
 
-/** RFC 8461 gives policy hosts no other way to find out who asks, and whom to write to. */
-export const USER_AGENT = `stsmapd/${VERSION} (+${readField("homepage")})`;
+/** RFC 8461 gives policy hosts no other way to find out who asks, and why. */
+export const USER_AGENT = `stsmapd/${VERSION} (MTA-STS, RFC 8461)`;
 
 function readField(name: string): string {
   const value = typeof manifest === "object" && manifest !== null ? Reflect.get(manifest, name) : undefined;

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -68,7 +68,7 @@ function build(folder: string, about: Package): string {
   assembleApplication(checkout, packages, application, about.architecture);
   checkBinaries(tree, about.architecture);
   putSystemFiles(tree);
-  if (existsSync(join(checkout, "src/cli/completion.ts"))) putCompletions(tree);
+  putCompletions(tree);
   putDocumentation(tree, about, packages);
   putControl(tree, about);
   const programs = new Set([join(application, "bin/node"), join(tree, "usr/bin/stsmapd")]);
@@ -120,7 +120,6 @@ function putDocumentation(tree: string, about: Package, packages: string): void 
   const overrides = readFileSync(join(import.meta.dirname, "debian/lintian-overrides"));
   put(join(tree, "usr/share/lintian/overrides/stsmapd"), overrides);
 
-  if (!existsSync(join(checkout, "man"))) return;
   for (const page of filesBelow(join(checkout, "man"))) {
     const [section, name] = [page.at(-1), page.slice(page.lastIndexOf("/") + 1)];
     putCompressed(join(tree, `usr/share/man/man${section}/${name}.gz`), readFileSync(page));

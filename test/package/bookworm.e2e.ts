@@ -1,0 +1,3 @@
+import { describeLifeCycle } from "./life-cycle.ts";
+
+describeLifeCycle("bookworm");

@@ -1,5 +1,6 @@
 /** docs/dependencies.md says of what runs with stsmapd what package.json and the lock file say. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 
@@ -8,22 +9,33 @@ interface LockedPackage {
   readonly license?: string;
   readonly integrity?: string;
   readonly resolved?: string;
-  readonly dev?: boolean;
   readonly link?: boolean;
-  readonly optional?: boolean;
   readonly hasInstallScript?: boolean;
   readonly dependencies?: Readonly<Record<string, string>>;
 }
 
 const read = (path: string) => readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), "utf8");
 const page = read("docs/dependencies.md");
-const direct: Readonly<Record<string, string>> = JSON.parse(read("package.json")).dependencies;
+const manifest: Record<"dependencies" | "devDependencies", Record<string, string>> = JSON.parse(
+  read("package.json"),
+);
 const locked: Readonly<Record<string, LockedPackage>> = JSON.parse(read("package-lock.json")).packages;
 
-/** By its place in the tree: what is installed with the package, whatever the platform. */
-const installed = Object.entries(locked).filter(
-  ([place, { dev, link, optional }]) => place.startsWith("node_modules/") && !dev && !link && !optional,
-);
+/** What src/ imports: installed with the package, or put into dist/. */
+const direct = Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })
+  .filter(([name]) => importsOf("../src").has(name))
+  .toSorted(([a], [b]) => a.localeCompare(b));
+
+function importsOf(folder: string): Set<string> {
+  const root = fileURLToPath(new URL(folder, import.meta.url));
+  const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((name) =>
+    name.endsWith(".ts"),
+  );
+  const texts = files.map((name) => readFileSync(join(root, name), "utf8")).join("\n");
+  return new Set(
+    [...texts.matchAll(/(?:from |import\(|\)\()"([^".:/][^":/]*)[^":]*"/gu)].map((match) => match[1] ?? ""),
+  );
+}
 
 /** The names of all that the package at `place` brings along. */
 function brings(place: string, seen = new Set<string>()): Set<string> {
@@ -36,21 +48,31 @@ function brings(place: string, seen = new Set<string>()): Set<string> {
   return seen;
 }
 
+const places = new Set(direct.flatMap(([name]) => [name, ...brings(`node_modules/${name}`)]));
+
 it("names each direct dependency with its licence and the number of those it brings", () => {
   const rows = [...page.matchAll(/^\| ([^|]+) \| ([^|]+) \| (\d+) \|/gmu)].map(([, ...cells]) =>
     cells.join(" "),
   );
-  const expected = Object.keys(direct).map((name) => {
+  const expected = direct.map(([name]) => {
     const place = `node_modules/${name}`;
     return `${name} ${locked[place]?.license} ${brings(place).size}`;
   });
   expect(rows).toEqual(expected);
-  expect(page).toContain(`${expected.length} direct, ${installed.length} in all`);
+  expect(page).toContain(`${expected.length} direct, ${places.size} in all`);
+});
+
+it("leaves only what is native to be installed", () => {
+  expect(Object.keys(manifest.dependencies)).toEqual(["better-sqlite3", "koffi"]);
 });
 
 it("has an exact version for each direct dependency, and a checksum for everything", () => {
-  expect(Object.values(direct).filter((version) => !/^\d+\.\d+\.\d+$/u.test(version))).toEqual([]);
-  expect(installed.filter(([, { integrity }]) => integrity?.startsWith("sha512-") !== true)).toEqual([]);
+  expect(direct.filter(([, version]) => !/^\d+\.\d+\.\d+$/u.test(version))).toEqual([]);
+  const unchecked = Object.entries(locked).filter(
+    ([place, { integrity, link }]) =>
+      place.startsWith("node_modules/") && !link && !integrity?.startsWith("sha512-"),
+  );
+  expect(unchecked).toEqual([]);
 });
 
 it("names no registry: the lock file holds for every mirror of the public one", () => {
@@ -59,8 +81,8 @@ it("names no registry: the lock file holds for every mirror of the public one", 
 });
 
 it("has one package with an install script, which the page explains", () => {
-  const scripted = installed.filter(([, { hasInstallScript }]) => hasInstallScript).map(([place]) => place);
-  expect(scripted).toEqual(["node_modules/koffi"]);
+  const scripted = [...places].filter((name) => locked[`node_modules/${name}`]?.hasInstallScript);
+  expect(scripted).toEqual(["koffi"]);
 });
 
 it("installs without any script", () => {

@@ -3,14 +3,10 @@ import { execFileSync } from "node:child_process";
 import { cpSync, readdirSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { ARCHITECTURES, type Architecture } from "./architecture.ts";
-import { filesBelow, packageFolders } from "./files.ts";
+import { filesBelow } from "./files.ts";
 
 /** For compilers and readers; Node needs none of it. */
-const UNUSED_FILE = /\.(?:html|markdown|md|map|sh|[cm]?ts)$/u;
-const LICENCE_FILE = /^(?:licen[cs]e|copying|notice)/iu;
-
-/** At the top of a package: what its authors work with. */
-const UNUSED_ENTRY = /^(?:\..+|bench|benchmarks?|docs?|examples?|tests?)$/u;
+const UNUSED_FILE = /\.(?:md|map|[cm]?ts)$/u;
 
 /** Sources to compile where a package has no binary for the system, which ours have. */
 const UNUSED_PATHS = [
@@ -42,16 +38,18 @@ export function installPackages(checkout: string, workFolder: string, architectu
   return join(workFolder, "node_modules");
 }
 
-/** Puts the application together in `folder`: compiles `checkout`, and copies from `packages` what is needed at run time. */
+/** Puts the application together in `folder`: bundles `checkout` as `npm run build` does, and copies from `packages` what is needed at run time. */
 export function assembleApplication(
   checkout: string,
   packages: string,
   folder: string,
   architecture: Architecture,
 ): void {
-  const compiler = join(checkout, "node_modules/typescript/bin/tsc");
-  const compile = ["-p", join(checkout, "tsconfig.build.json"), "--outDir", join(folder, "dist")];
-  execFileSync(process.execPath, [compiler, ...compile], { stdio: "inherit" });
+  const bundle = ["-c", "--log-level", "warn", "--dir", join(folder, "dist")];
+  execFileSync(process.execPath, [join(checkout, "node_modules/rolldown/bin/cli.mjs"), ...bundle], {
+    cwd: checkout,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
   cpSync(join(checkout, "package.json"), join(folder, "package.json"));
 
   const runtime = `node-linux-${ARCHITECTURES[architecture].npm}`;
@@ -74,13 +72,8 @@ function prune(modules: string, architecture: string): void {
     ),
   ];
   for (const path of ofOthers) rmSync(path, { recursive: true });
-  for (const folder of packageFolders(modules)) {
-    for (const name of readdirSync(folder).filter((entry) => UNUSED_ENTRY.test(entry)))
-      rmSync(join(folder, name), { recursive: true });
-  }
   for (const path of filesBelow(modules)) {
-    const name = basename(path);
-    if (UNUSED_FILE.test(name) && !LICENCE_FILE.test(name)) rmSync(path);
+    if (UNUSED_FILE.test(path)) rmSync(path);
   }
   removeEmptyFolders(modules);
 }

@@ -12,7 +12,8 @@ export function copyright(checkout: string, packages: string): string {
   return `stsmapd is under this licence:
 
 ${own}
-The package has parts by others, under the licences named here. Their texts are
+dist/ has parts by others: /usr/lib/stsmapd/dist/LICENSES.txt has their licences.
+These are beside it, under the licences named here. Their texts are
 in licences.txt.gz beside this file, Node's with those of what is built into it;
 that of Apache-2.0 is also in /usr/share/common-licenses/Apache-2.0.
 

@@ -69,7 +69,7 @@ export class DomainMemory {
     const entry = this.#stored(domain);
     if (entry === undefined || entry === UNREADABLE) return undefined;
     const state = new DomainState(entry);
-    this.#states.set(domain, state);
+    this.#states.set(entry.domain, state);
     return state;
   }
 

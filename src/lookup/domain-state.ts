@@ -8,6 +8,8 @@ import type { KnownDane } from "./dane/dane-source.ts";
 
 /** A reply and the time (milliseconds) until which it may be repeated without a further thought. */
 export interface PreparedReply {
+  /** Compared by identity. */
+  readonly profile: MapProfile;
   readonly reply: Reply;
   readonly until: number;
   readonly dane: KnownDane;
@@ -19,15 +21,27 @@ export class DomainState {
   readonly unknownBecause: string | undefined;
   /** When something is next to be done for the domain, in milliseconds. */
   readonly actionAt: number;
-  readonly prepared = new Map<MapProfile, PreparedReply>();
   /** When the store was last told that the domain is in use, in milliseconds. */
   touchedAt: number;
+  /** One for each map that has asked. A list of its exact length: a Map of one reply takes as much room as all else here. */
+  #prepared: readonly PreparedReply[] = [];
 
   constructor(entry: Entry, unknownBecause?: string) {
     this.entry = entry;
     this.unknownBecause = unknownBecause;
     this.actionAt = nextActionAt(entry);
     this.touchedAt = entry.usedAt;
+  }
+
+  /** The reply made for `profile`, if there is one. */
+  prepared(profile: MapProfile): PreparedReply | undefined {
+    for (const prepared of this.#prepared) if (prepared.profile === profile) return prepared;
+    return undefined;
+  }
+
+  /** Puts `prepared` in the place of what was made for its profile before. */
+  prepare(prepared: PreparedReply): void {
+    this.#prepared = [...this.#prepared.filter(({ profile }) => profile !== prepared.profile), prepared];
   }
 
   /** What is known of the policy at `now`. */

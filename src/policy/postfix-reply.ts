@@ -47,7 +47,7 @@ function secureReply(policy: AppliedPolicy, attributes: MapProfile["attributes"]
 /** Never cuts: half a policy would be another policy. */
 function okReply(policy: AppliedPolicy, tokens: readonly string[], shortTokens: readonly string[]): Reply {
   const text = tokens.join(" ");
-  const shortText = shortTokens.join(" ");
+  const shortText = shortTokens === tokens ? text : shortTokens.join(" ");
   if (Buffer.byteLength(text) <= MAX_REPLY_TEXT) return { status: "OK", text, shortText };
   if (Buffer.byteLength(shortText) <= MAX_REPLY_TEXT) return { status: "OK", text: shortText, shortText };
   return temporaryFailure(

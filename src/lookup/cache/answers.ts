@@ -46,7 +46,7 @@ async function decide(
   now: number,
 ): Promise<Verdict> {
   const finding = state.finding(now);
-  const prepared = state.prepared.get(profile);
+  const prepared = state.prepared(profile);
   // What the answer in force was made of comes first: it is repeated as long as it holds.
   if (prepared !== undefined && now < prepared.until) return verdict(finding, prepared.dane.state, profile);
   const known = needsDane(finding, profile)

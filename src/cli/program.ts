@@ -55,6 +55,7 @@ export function createProgram(finish: Finish): Command {
   addServe(program, finish);
   addCheck(program, finish);
   addQuery(program, finish);
+  addHealth(program, finish);
   addCacheCommands(program.command("cache"), CONFIG_OPTION, finish);
   addDoctor(program, finish);
   addConfig(program, finish);
@@ -138,6 +139,18 @@ function addDoctor(program: Command, finish: Finish): void {
     });
 }
 
+function addHealth(program: Command, finish: Finish): void {
+  program
+    .command("health")
+    .description("ask the running daemon whether it answers: nothing is printed, the exit status says it")
+    .addOption(CONFIG_OPTION)
+    .addHelpText("after", HEALTH_HELP)
+    .action(async (options: { config?: string }) => {
+      const { health } = await import("./health.ts");
+      finish(await health(options));
+    });
+}
+
 function addConfig(program: Command, finish: Finish): void {
   program
     .command("config")
@@ -190,3 +203,8 @@ For every one, as root:
 const DOCTOR_HELP = `
 Changes nothing. Run it as root, or it cannot look at everything.
 Exit status, by the worst of what it found: 0 ok, 1 warning or unknown, 2 problem.`;
+
+const HEALTH_HELP = `
+It asks the first listener of the configuration, over its protocol, as Postfix would.
+
+Exit status: 0 it answers, 69 it does not.`;

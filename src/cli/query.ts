@@ -1,12 +1,12 @@
 /** `stsmapd query`: asks the running daemon as Postfix would. */
 import process from "node:process";
 
-import { ConfigError, loadConfig } from "../config.ts";
 import { formatListenAddress } from "../net/listen-address.ts";
 import type { ListenAddress } from "../net/listen-address.ts";
 import { ExitCode } from "./exit-code.ts";
 import { ask, LookupClientError } from "./lookup-client.ts";
 import type { Question } from "./lookup-client.ts";
+import { connectOptions, serverToAsk } from "./server-to-ask.ts";
 
 /** A little more than the daemon's own deadline may be set to. */
 const TIMEOUT = 95_000;
@@ -27,9 +27,8 @@ const EXIT_CODES: Readonly<Record<string, number>> = {
 
 /** Prints the reply as the protocol words it. */
 export async function query(nextHop: string, options: QueryOptions): Promise<number> {
-  const { address, protocol } = target(options);
-  const server =
-    address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port };
+  const { address, protocol } = serverToAsk(options);
+  const server = connectOptions(address);
   const key = Buffer.from(nextHop, "utf8").toString("latin1");
   try {
     const reply = await ask({ protocol, server, map: options.map, key, timeout: TIMEOUT });
@@ -41,16 +40,4 @@ export async function query(nextHop: string, options: QueryOptions): Promise<num
     process.stderr.write(`stsmapd: ${formatListenAddress(address)} (${protocol}): ${error.message}\n`);
     return ExitCode.unavailable;
   }
-}
-
-function target({ config, server, protocol }: QueryOptions): {
-  address: ListenAddress;
-  protocol: Question["protocol"];
-} {
-  if (server !== undefined) return { address: server, protocol: protocol ?? "socketmap" };
-  const { listen } = loadConfig({ path: config, env: process.env });
-  const listener = listen.find((candidate) => protocol === undefined || candidate.protocol === protocol);
-  if (listener === undefined)
-    throw new ConfigError("invalid", ["listen: no such listener: name one by --server"]);
-  return { address: listener.address, protocol: listener.protocol };
 }

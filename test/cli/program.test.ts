@@ -12,7 +12,7 @@ describe("help", () => {
   it("lists the commands", async () => {
     const { status, stdout, stderr } = await stsmapd(["--help"], HOME);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-    for (const command of ["serve", "check", "query", "config"])
+    for (const command of ["serve", "check", "query", "health", "config"])
       expect(stdout).toMatch(new RegExp(`^ +${command} `, "m"));
   });
 
@@ -21,6 +21,7 @@ describe("help", () => {
     ["check", "2 it cannot be told"],
     ["query", "69 the daemon does not answer"],
     ["doctor", "1 warning or unknown, 2 problem"],
+    ["health", "0 it answers, 69 it does not"],
     ["config", "--config <file>"],
   ])("of %s says what matters", async (command, text) => {
     const { status, stdout } = await stsmapd([command, "--help"], HOME);

@@ -1,3 +1,4 @@
+import { bookwormFolder, hasBookworm } from "./bookworm.ts";
 import { forkyFolder, hasForky } from "./forky.ts";
 import { run } from "./process.ts";
 
@@ -30,9 +31,16 @@ export async function missingRequirements(): Promise<string[]> {
   return [];
 }
 
-/** The same for those of its scenarios that need Postfix 3.11; without it they are skipped. */
-export async function missingForPostfix311(): Promise<string[]> {
-  if (await hasForky()) return [];
+/** The same for those of its scenarios that need another Debian; without it they are skipped. */
+export async function missingDebianRoots(): Promise<string[]> {
+  const missing: string[] = [];
+  if (!(await hasForky())) missing.push(`there is no Postfix 3.11 in ${forkyFolder}: ${howToMake("forky")}`);
+  if (!(await hasBookworm()))
+    missing.push(`there is no Debian 12 in ${bookwormFolder}: ${howToMake("bookworm")}`);
+  return missing;
+}
+
+function howToMake(root: string): string {
   const install = "apt-get install --no-install-recommends debootstrap gpgv debian-archive-keyring";
-  return [`there is no Postfix 3.11 in ${forkyFolder}: ${install} && tools/runtime/node test/e2e/forky.ts`];
+  return `${install} && tools/runtime/node test/e2e/${root}.ts`;
 }

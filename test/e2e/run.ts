@@ -1,6 +1,6 @@
 import { enterNamespaces, insideNamespaces, prepareNamespaces } from "./namespaces.ts";
 import { runInTerminal } from "./process.ts";
-import { missingForPostfix311, missingRequirements } from "./requirements.ts";
+import { missingDebianRoots, missingRequirements } from "./requirements.ts";
 
 // `npm run test:e2e [-- vitest arguments]`: starts itself again in namespaces of its own, and there the suite.
 
@@ -14,10 +14,10 @@ if (insideNamespaces()) {
   // CI sets REQUIRE_E2E: a suite that is skipped there would prove nothing.
   const required = process.env["REQUIRE_E2E"] === "1";
   const missing = await missingRequirements();
-  const missing311 = await missingForPostfix311();
-  if (required) missing.push(...missing311);
+  const missingRoots = await missingDebianRoots();
+  if (required) missing.push(...missingRoots);
   if (missing.length === 0) {
-    if (missing311.length > 0) console.log(`SKIPPED in part: ${missing311.join("; ")}`);
+    if (missingRoots.length > 0) console.log(`SKIPPED in part: ${missingRoots.join("; ")}`);
     process.exitCode = await enterNamespaces([process.execPath, import.meta.filename, ...vitestArguments]);
   } else {
     console.log(`${required ? "FAILED" : "SKIPPED"}: ${missing.join("; ")}`);

@@ -1,6 +1,5 @@
-import { mkdir, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
-import { once } from "node:events";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { parse } from "yaml";
 import { worldFolder } from "./namespaces.ts";
 import { Daemon, mustRun } from "./process.ts";
 
@@ -38,13 +37,24 @@ export class Stsmapd {
   }
 
   async start(): Promise<void> {
+    await this.#start({ ...this.#listeners, ...this.#world });
+  }
+
+  /** Restarts it, in this world, with the listeners and maps of a stsmapd.yaml, or with the default ones where it is empty. */
+  async restartWith(yaml: string): Promise<void> {
+    await this.stop();
+    await this.#start({ ...this.#world, ...parse(yaml) });
+  }
+
+  async #start(configuration: object): Promise<void> {
     await mkdir(this.folder, { recursive: true });
     await mustRun("install", ["-d", "-g", "postfix", "-m", "2750", socketFolder]);
     // JSON is YAML.
-    await writeFile(this.configFile, JSON.stringify(this.#configuration(), null, 2));
+    await writeFile(this.configFile, JSON.stringify(configuration, null, 2));
+    const readyBefore = await this.#timesReady();
     const args = ["src/main.ts", "serve", "--config", this.configFile];
     this.#daemon = await Daemon.start(process.execPath, args, this.logFile, { cwd: checkout });
-    await this.#daemon.ready(() => accepts(8461));
+    await this.#daemon.ready(async () => (await this.#timesReady()) > readyBefore);
   }
 
   async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> {
@@ -64,7 +74,12 @@ export class Stsmapd {
     return `${this.folder}/stsmapd.log`;
   }
 
-  #configuration(): object {
+  async #timesReady(): Promise<number> {
+    const log = await readFile(this.logFile, "utf8").catch(() => "");
+    return log.split('"msg":"ready"').length - 1;
+  }
+
+  get #listeners(): object {
     return {
       listen: [
         { protocol: "socketmap", address: this.endpoints.inet.replace("inet:", "") },
@@ -81,23 +96,16 @@ export class Stsmapd {
         half: { rollout: "50%" },
         observe: { rollout: "observe" },
       },
+    };
+  }
+
+  get #world(): object {
+    return {
       store: { path: `${this.folder}/cache.sqlite` },
       fetch: { ca_file: this.#trustedRoots, allow_addresses: ["10.53.0.0/16"] },
       dane: { hold_min: "1s" },
       freshness: { recheck_min: "1s", negative_min: "1s", dns_failure: "1s" },
       log: { level: "debug", format: "json" },
     };
-  }
-}
-
-async function accepts(port: number): Promise<boolean> {
-  const socket = connect(port, "127.0.0.1");
-  try {
-    await once(socket, "connect");
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
   }
 }

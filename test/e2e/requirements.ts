@@ -2,12 +2,13 @@ import { bookwormFolder, hasBookworm } from "./bookworm.ts";
 import { forkyFolder, hasForky } from "./forky.ts";
 import { run } from "./process.ts";
 
-/** The programs of the world, and the Debian package each is in. */
+/** The programs and files of the world, and the Debian package each is in. */
 const tools = new Map([
   ["postfix", "postfix"],
   ["knotd", "knot"],
   ["unbound", "unbound"],
   ["nginx", "nginx-light"],
+  ["/usr/share/dns/root.key", "dns-root-data"],
   ["openssl", "openssl"],
   ["ip", "iproute2"],
   ["unshare", "util-linux"],
@@ -20,7 +21,7 @@ export async function missingRequirements(): Promise<string[]> {
 
   const packages: string[] = [];
   for (const [tool, debianPackage] of tools) {
-    const found = await run("sh", ["-c", `command -v ${tool}`]);
+    const found = await run("sh", ["-c", `command -v ${tool} || test -e ${tool}`]);
     if (found.code !== 0) packages.push(debianPackage);
   }
   if (packages.length > 0) {

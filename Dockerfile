@@ -2,6 +2,8 @@
 # docker run --name stsmapd -p 127.0.0.1:8461:8461 -v stsmapd:/var/lib/stsmapd --read-only --cap-drop ALL stsmapd
 # docker exec stsmapd stsmapd cache list
 #
+# A folder in place of the volume belongs to user and group 1000. Whoever reaches port 8461 can ask.
+#
 # For an image that is passed on, its labels: docker build --build-arg VERSION=0.1.0 --build-arg "REVISION=$(git rev-parse HEAD)"
 # --build-arg "CREATED=$(date -u +%FT%TZ)" -t stsmapd .
 #

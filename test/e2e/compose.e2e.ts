@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { parse } from "yaml";
 import { readDockerfile } from "./image/dockerfile.ts";
@@ -110,15 +110,30 @@ it("the resolver is validating, and stsmapd believes it: DANE goes before a poli
   expect((await ask("postfix")).stdout).toBe("");
 });
 
-it("the pieces of main.cf in its remark let mail through by a policy", async () => {
+it("Postfix runs with the capabilities it is given, and the pieces of main.cf let mail through by a policy", async () => {
   const sts = { id: "1", policy: policy("enforce", [mx.good]) };
   const domain = await world().publish({ name: "compose.example", mx: [mx.good], sts });
   const { postfix } = world().sender;
   const roots = "/etc/ssl/certs/ca-certificates.crt";
   expect(fragment).toContain(`smtp_tls_CAfile = ${roots}`);
+  await postfix.stop();
   await postfix.configure(fragment.replace(roots, world().authority.rootFile));
-  await postfix.reload();
-  expect(await world().send(domain)).toMatchObject({ status: "sent", tls: "Verified" });
+  await appendFile(`${postfix.configFolder}/master.cf`, "127.0.0.1:25 inet n - n - - smtpd\n");
+
+  const capabilities = services.relay.cap_add.map((name: string) => `+${name.toLowerCase()}`).join(",");
+  const command = [`--bounding-set=-all,${capabilities}`, "--no-new-privs", "postfix", "start-fg"];
+  const env = { MAIL_CONFIG: postfix.configFolder };
+  const mark = (await postfix.logLines()).length;
+  const master = await Daemon.start("setpriv", command, `${postfix.folder}/master.log`, { env });
+  try {
+    const [, program, ...args] = services.relay.healthcheck.test;
+    await master.ready(async () => (await run(program, args, { env })).code === 0);
+    expect(await world().send(domain)).toMatchObject({ status: "sent", tls: "Verified" });
+    const complaints = (await postfix.logLines(mark)).filter((line) => /warning|fatal/u.test(line));
+    expect(complaints).toEqual([]);
+  } finally {
+    await master.stop();
+  }
 });
 
 it("each is unhealthy when it has stopped", async () => {

@@ -1,6 +1,6 @@
 import { cp, link, mkdir, rm } from "node:fs/promises";
 import { readdirSync, readFileSync } from "node:fs";
-import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { forkyFolder, hasForky } from "./forky.ts";
 import { mx } from "./receivers.ts";
 import { useWorld } from "./scenario.ts";
@@ -96,7 +96,7 @@ function holds(sender: () => Sender, fragment: string, yaml: string): void {
     await beside(sender(), fragment);
   });
 
-  afterEach(async () => {
+  afterAll(async () => {
     await sender().postfix.configure("");
     await sender().postfix.reload();
   });

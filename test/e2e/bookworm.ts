@@ -1,14 +1,10 @@
-import { type DebianRoot, hasDebianRoot, makeDebianRoot } from "./debian-root.ts";
+import { hasDebianRoot, makeDebianRoot, plainDebian } from "./debian-root.ts";
 
 // `tools/runtime/node test/e2e/bookworm.ts`, as root: makes the folder unless it is there. It may be kept and shared.
 
-/** A Debian 12 with its essential packages and apt, as `debian:bookworm-slim` has it. */
-const bookworm: DebianRoot = {
-  suite: "bookworm",
-  folder: process.env["E2E_BOOKWORM"] ?? "/var/cache/stsmapd-e2e/bookworm",
-  packages: [],
-};
+const bookworm = plainDebian("bookworm");
 
+/** The root folder of a Debian 12, as `debian:bookworm-slim` has it. */
 export const bookwormFolder = bookworm.folder;
 
 /** Whether the folder stands. */

@@ -11,6 +11,11 @@ export interface DebianRoot {
   readonly packages: readonly string[];
 }
 
+/** Nothing but the essential packages and apt, as in the images `debian:*-slim`; one folder for all that want it. */
+export function plainDebian(suite: "bookworm" | "trixie"): DebianRoot {
+  return { suite, folder: `/var/cache/stsmapd-e2e/${suite}`, packages: [] };
+}
+
 /** Whether the folder stands. */
 export function hasDebianRoot({ folder }: DebianRoot): Promise<boolean> {
   return access(`${folder}/etc/debian_version`).then(

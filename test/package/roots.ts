@@ -1,5 +1,5 @@
 import { access, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
-import { type DebianRoot, hasDebianRoot, makeDebianRoot } from "../e2e/debian-root.ts";
+import { hasDebianRoot, makeDebianRoot, plainDebian } from "../e2e/debian-root.ts";
 import { mustRun } from "../e2e/process.ts";
 
 // `tools/runtime/node test/package/roots.ts`, as root: makes what is missing of the folders below. They may be kept and shared.
@@ -15,7 +15,7 @@ const downloadedSystemd = ["systemd", "systemd-sysv"];
 
 /** The folders of which a machine with `suite` is a copy, the uppermost first: apt's lists and packages, and Debian. */
 export function rootLayers(suite: Suite): string[] {
-  return [`${cache}/${suite}-apt`, debianRoot(suite).folder];
+  return [`${cache}/${suite}-apt`, plainDebian(suite).folder];
 }
 
 /** The suites of which something is missing. */
@@ -24,20 +24,16 @@ export async function missingRoots(): Promise<Suite[]> {
   return suites.filter((_, index) => !found[index]);
 }
 
-function debianRoot(suite: Suite): DebianRoot {
-  return { suite, folder: `${cache}/${suite}`, packages: [] };
-}
-
 async function hasRoots(suite: Suite): Promise<boolean> {
   const hasApt = await access(rootLayers(suite)[0] ?? "").then(
     () => true,
     () => false,
   );
-  return hasApt && hasDebianRoot(debianRoot(suite));
+  return hasApt && hasDebianRoot(plainDebian(suite));
 }
 
 async function makeRoots(suite: Suite): Promise<void> {
-  await makeDebianRoot(debianRoot(suite));
+  await makeDebianRoot(plainDebian(suite));
   if (!(await hasRoots(suite))) await makeAptLayer(suite);
 }
 

@@ -9,12 +9,14 @@ import {
   defaultStorePath,
   readOverrides,
 } from "./config/environment.ts";
+import { defaultListeners, notHandedDown } from "./config/listen.ts";
 import { describe, isUnknownKey, problemLine } from "./config/problems.ts";
 import { maskCredentials } from "./config/proxy.ts";
 import { type Config, schema } from "./config/schema.ts";
 import { type Path, deepFreeze, updateAt, valueAt, withoutNulls } from "./config/tree.ts";
 import { readYaml, writeYaml } from "./config/yaml.ts";
 
+export { formatAddress } from "./config/listen.ts";
 export type { Listener } from "./config/listen.ts";
 export type { Config } from "./config/schema.ts";
 
@@ -42,6 +44,8 @@ export interface LoadOptions {
   /** The file; by default `STSMAPD_CONFIG` of the environment, else {@link DEFAULT_CONFIG_PATH}. */
   readonly path?: string | undefined;
   readonly env: Environment;
+  /** Names of the sockets that systemd handed down; undefined: another process than the daemon asks. */
+  readonly handedDown?: readonly string[] | undefined;
   /** Reads a text file; throws as `readFileSync` does. */
   readonly readFile?: (path: string) => string;
 }
@@ -50,6 +54,7 @@ export interface LoadOptions {
 export function loadConfig({
   path,
   env,
+  handedDown,
   readFile = (name) => readFileSync(name, "utf8"),
 }: LoadOptions): Config {
   const named = path ?? (env[CONFIG_VARIABLE] || undefined);
@@ -62,27 +67,39 @@ export function loadConfig({
     const mayBeMissing = named === undefined && reason.startsWith("ENOENT");
     if (!mayBeMissing) throw new ConfigError("unreadable", [`${file}: cannot be read: ${reason}`], { cause });
   }
-  return parseConfig(text, file, env);
+  return parseConfig(text, file, env, handedDown);
 }
 
-/** Checks `text`, the content of `fileName`, together with the environment. Throws {@link ConfigError}. */
-export function parseConfig(text: string, fileName: string, env: Environment): Config {
+/**
+ * Checks `text`, the content of `fileName`, together with the environment and, where `handedDown` gives them, the names of
+ * the sockets that systemd handed down. Throws {@link ConfigError}.
+ */
+export function parseConfig(
+  text: string,
+  fileName: string,
+  env: Environment,
+  handedDown?: readonly string[],
+): Config {
   const file = readYaml(text);
   const { overrides, problems } = readOverrides(env);
   const written = withoutNulls(file.value ?? {});
   const complete = updateAt(written, ["store", "path"], (path) => path ?? defaultStorePath(env));
   const overridden = overrides.reduce((tree, { path, value }) => updateAt(tree, path, () => value), complete);
-  const root = withAdminSocket(overridden);
+  const listening = updateAt(overridden, ["listen"], (value) => value ?? defaultListeners(handedDown ?? []));
+  const root = withAdminSocket(listening);
   const result = z.safeDecode(schema, root, { reportInput: true });
 
+  const problemAt = (path: Path, part: "key" | "value", message: string) => {
+    const place = overrideOf(path, overrides) ?? `${fileName}:${file.locate(path, part)}`;
+    return problemLine(place, path, message);
+  };
+  const missing = handedDown && result.data && notHandedDown(result.data.listen, handedDown);
   const all = [
     ...file.problems.map(({ place, path, message }) => problemLine(`${fileName}:${place}`, path, message)),
-    ...(result.error?.issues ?? []).map((issue) => {
-      const place =
-        overrideOf(issue.path, overrides) ??
-        `${fileName}:${file.locate(issue.path, isUnknownKey(issue) ? "key" : "value")}`;
-      return problemLine(place, issue.path, describe(issue));
-    }),
+    ...(result.error?.issues ?? []).map((issue) =>
+      problemAt(issue.path, isUnknownKey(issue) ? "key" : "value", describe(issue)),
+    ),
+    ...(missing ? [problemAt(["listen", missing.index, "address"], "value", missing.message)] : []),
     ...problems,
   ];
   if (!result.success || all.length > 0) throw new ConfigError("invalid", all);

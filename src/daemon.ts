@@ -1,7 +1,7 @@
 /** Builds the daemon out of its configuration, starts it, and takes it down in reverse order. */
 import type { Config } from "./config.ts";
 import { countedLookup, lookupMetrics } from "./events/counted-lookup.ts";
-import { clockEvents, setAsideEvents } from "./events/daemon-events.ts";
+import { clockEvents, logUnusedSockets, setAsideEvents } from "./events/daemon-events.ts";
 import { lookupEvents } from "./events/lookup-events.ts";
 import { daneEvents, watchDns } from "./events/network-events.ts";
 import { serverEvents } from "./events/server-events.ts";
@@ -9,6 +9,7 @@ import { tlsrptEvents } from "./events/tlsrpt-events.ts";
 import type { Logger } from "./log.ts";
 import type { LookupEngine } from "./lookup/engine.ts";
 import { MapLookup } from "./lookup/maps.ts";
+import { OverdueLookups } from "./lookup/overdue-lookups.ts";
 import { withTlsrpt } from "./lookup/tlsrpt/reporter.ts";
 import type { Metrics } from "./metrics/metrics.ts";
 import { startRefresher, watchSharedStore, watchSteps } from "./parts/background.ts";
@@ -24,11 +25,13 @@ import { createMonitoring } from "./parts/monitoring.ts";
 import { createNetwork } from "./parts/network.ts";
 import type { Network } from "./parts/network.ts";
 import { needRestart } from "./parts/reload.ts";
-import { startListener } from "./parts/servers.ts";
+import { selfTest } from "./parts/self-test.ts";
+import { endpoints, startListener, unusedSockets } from "./parts/servers.ts";
+import type { RunningListener } from "./parts/servers.ts";
 import type { AdminServer, TcpAdminServer } from "./server/admin.ts";
 import { clientLimit } from "./server/client-limit.ts";
-import type { LookupServer } from "./server/listener.ts";
 import { openStore } from "./store/open-store.ts";
+import type { InheritedSocket } from "./systemd/environment.ts";
 
 export interface Daemon {
   /** Where it listens, with the ports that were chosen for 0. */
@@ -37,6 +40,8 @@ export interface Daemon {
   readonly admin: string | undefined;
   /** Where metrics and health are to be had over TCP; undefined where they are not. */
   readonly metrics: string | undefined;
+  /** Asks each listener, as Postfix does. Gives what is wrong; never rejects. An answer may take `timeout` milliseconds. */
+  selfTest(timeout: number): Promise<string | undefined>;
   /** How it is: health, and the sum of each counter. Never rejects. */
   state(): Promise<object>;
   /**
@@ -55,6 +60,9 @@ export interface Daemon {
 /** The clock of this process, in milliseconds since 1970. */
 export const systemTime = (): number => Date.now();
 
+/** Nanoseconds of CLOCK_MONOTONIC. */
+export const systemMonotonic = (): bigint => process.hrtime.bigint();
+
 /** Milliseconds that only ever pass. */
 export const systemUptime = (): number => performance.now();
 
@@ -72,6 +80,7 @@ type Release = () => Promise<void> | void;
 /**
  * Resolves when every listener accepts.
  *
+ * @param handedDown sockets that systemd handed down
  * @throws {StoreError | ListenError | ProxyError | TrustedRootsError} after releasing what was already acquired
  */
 export async function startDaemon(
@@ -79,10 +88,11 @@ export async function startDaemon(
   log: Logger,
   env: NodeJS.ProcessEnv,
   metrics: Metrics,
+  handedDown: readonly InheritedSocket[] = [],
 ): Promise<Daemon> {
   const releases: Release[] = [];
   try {
-    return await acquire(config, log, env, metrics, releases);
+    return await acquire(config, log, env, metrics, handedDown, releases);
   } catch (error) {
     await releaseAll(releases, log);
     throw error;
@@ -94,6 +104,7 @@ async function acquire(
   log: Logger,
   env: NodeJS.ProcessEnv,
   metrics: Metrics,
+  handedDown: readonly InheritedSocket[],
   releases: Release[],
 ): Promise<Daemon> {
   const now = systemTime;
@@ -128,9 +139,10 @@ async function acquire(
   });
 
   const service: MapLookup = new MapLookup(engine, lookupRules(config, log), now);
+  const overdue = new OverdueLookups(service, systemUptime);
   const ofLookups = lookupMetrics(metrics);
   const ofServers = serverEvents(log, metrics);
-  const servers: LookupServer[] = [];
+  const listeners: RunningListener[] = [];
   let phase: Phase = "starting";
   const monitoring = createMonitoring(config, metrics, {
     store,
@@ -142,7 +154,8 @@ async function acquire(
     reporter,
     now,
     phase: () => phase,
-    clients: () => clientsOf(config, servers),
+    listeners,
+    clients: () => clientsOf(listeners),
   });
   // They tell that we stop as long as somebody waits for an answer, so they end after the listeners.
   let page: TcpAdminServer | undefined;
@@ -152,12 +165,15 @@ async function acquire(
     () => admin?.close(),
   );
 
-  releases.push(() => drain(servers, engine, config.lookup.stopTimeout));
+  releases.push(() => drain(listeners, engine, config.lookup.stopTimeout));
   const isMap = (map: string) => service.rules.maps.has(map);
-  const maxClients = clientLimit(config.listen.length);
-  for (const listener of config.listen) {
-    const counted = countedLookup(service, listener.protocol, ofLookups, isMap, systemUptime);
-    servers.push(await startListener(listener, counted, maxClients, ofServers));
+  const wanted = endpoints(config, handedDown);
+  logUnusedSockets(log, unusedSockets(config, handedDown));
+  const maxClients = clientLimit(wanted.length);
+  for (const endpoint of wanted) {
+    const { listener } = endpoint;
+    const counted = countedLookup(overdue, listener.protocol, ofLookups, isMap, systemUptime);
+    listeners.push({ listener, server: await startListener(endpoint, counted, maxClients, ofServers) });
   }
   // Postfix is served. Nobody waits for the code that comes with what follows.
   validation.start();
@@ -179,9 +195,11 @@ async function acquire(
 
   let stopped: Promise<void> | undefined;
   return {
-    addresses: servers.map(({ address }) => address),
+    addresses: listeners.map(({ server }) => server.address),
     admin: admin && config.admin.socket,
     metrics: page?.address,
+    selfTest: (timeout) =>
+      selfTest({ listeners, lookups: overdue, deadline: config.lookup.deadline }, timeout),
     state: () => monitoring.state(),
     reload(next) {
       service.use(lookupRules(next, log));
@@ -203,19 +221,23 @@ function prepareLater(network: Network): Release {
 }
 
 /** Connected clients by the protocol they speak. */
-function clientsOf({ listen }: Config, servers: readonly LookupServer[]): Record<string, number> {
+function clientsOf(listeners: readonly RunningListener[]): Record<string, number> {
   const clients: Record<string, number> = {};
-  for (const [index, { protocol }] of listen.entries()) {
-    clients[protocol] = (clients[protocol] ?? 0) + (servers[index]?.connections ?? 0);
+  for (const { listener, server } of listeners) {
+    clients[listener.protocol] = (clients[listener.protocol] ?? 0) + server.connections;
   }
   return clients;
 }
 
 /** Lookups in flight get their true answer, or TEMP once patience is at its end: never NOTFOUND. */
-async function drain(servers: readonly LookupServer[], engine: LookupEngine, timeout: number): Promise<void> {
+async function drain(
+  listeners: readonly RunningListener[],
+  engine: LookupEngine,
+  timeout: number,
+): Promise<void> {
   const patience = setTimeout(() => engine.stop(), timeout * PATIENT_PART);
   const signal = AbortSignal.timeout(timeout);
-  await Promise.all(servers.map((server) => server.drain(signal)));
+  await Promise.all(listeners.map(({ server }) => server.drain(signal)));
   clearTimeout(patience);
 }
 

@@ -43,7 +43,7 @@ it("fetches, remembers and reports as the checkout does", async () => {
   );
   const env = home.environment();
   const run = (...args: string[]) => stsmapd([...args, "-c", config], env, main);
-  await using daemon = await Daemon.start(["-c", config], env, main);
+  await using daemon = await Daemon.start(["-c", config], env, { main });
   using client = await SocketmapClient.connect(daemon.addresses[0]!);
 
   const { text } = await client.query("postfix", "example.com");

@@ -296,6 +296,10 @@ describe("/readyz", () => {
       state: "ok",
       problems: [],
       version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      listen: [
+        { protocol: "socketmap", address: daemon.addresses[0], configured: "127.0.0.1:0" },
+        { protocol: "tcp_table", address: daemon.addresses[1], configured: "127.0.0.1:0" },
+      ],
       store: { writable: true, readable: true, last_error: null },
       disk: { free_bytes: expect.any(Number) },
       resolver: { answering: true, last_answer: expect.stringMatching(/Z$/), last_failure: null },

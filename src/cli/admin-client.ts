@@ -1,4 +1,4 @@
-/** The cache commands by way of the daemon's admin socket. */
+/** The daemon by way of its admin socket: the cache commands, and how it is. */
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
@@ -78,6 +78,12 @@ class Upload {
   }
 }
 
+interface CallOptions {
+  readonly body?: Upload | undefined;
+  /** Ends it, also while the response is read. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 export class AdminClient implements CacheAdmin {
   readonly #socket: string;
 
@@ -90,6 +96,16 @@ export class AdminClient implements CacheAdmin {
   async probe(): Promise<void> {
     // Any answer will do.
     await this.#call("GET", "/").then(text);
+  }
+
+  /** What /readyz says, also of a daemon that is not ready. Throws {@link AdminClientError}. */
+  async health(signal: AbortSignal): Promise<unknown> {
+    const response = await this.#call("GET", "/readyz", { signal });
+    try {
+      return this.#parse(await text(response));
+    } catch (error) {
+      throw this.#translate(error);
+    }
   }
 
   async *list(filter: CacheFilter): AsyncGenerator<readonly CacheRecord[]> {
@@ -131,7 +147,7 @@ export class AdminClient implements CacheAdmin {
   }
 
   async *#lines<T>(method: string, path: string, body?: Upload): AsyncGenerator<T> {
-    const response = await this.#call(method, path, body);
+    const response = await this.#call(method, path, { body });
     if (response.statusCode !== 200) this.#expectOk(response, await text(response));
     try {
       for await (const line of splitLines(response, MAX_LINE)) {
@@ -148,21 +164,24 @@ export class AdminClient implements CacheAdmin {
     }
   }
 
-  #expectOk(response: IncomingMessage, body: string): unknown {
-    let value: unknown;
+  #parse(body: string): unknown {
     try {
-      value = JSON.parse(body);
+      return JSON.parse(body);
     } catch (cause) {
       throw new AdminClientError("broken", `${this.#socket}: what answers is no stsmapd`, { cause });
     }
+  }
+
+  #expectOk(response: IncomingMessage, body: string): unknown {
+    const value = this.#parse(body);
     if (response.statusCode !== 200)
       throw new AdminClientError("refused", errorIn(value) ?? `status ${response.statusCode}`);
     return value;
   }
 
-  #call(method: string, path: string, body?: Upload): Promise<IncomingMessage> {
+  #call(method: string, path: string, { body, signal }: CallOptions = {}): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-    const call = request({ socketPath: this.#socket, path, method, agent: false });
+    const call = request({ socketPath: this.#socket, path, method, agent: false, signal });
     call.on("response", resolve);
     // Later ones reach whoever reads the response.
     call.on("error", (error) => reject(body?.fault ?? this.#translate(error)));

@@ -3,7 +3,7 @@ import process from "node:process";
 
 import { formatListenAddress } from "../net/listen-address.ts";
 import { ExitCode } from "./exit-code.ts";
-import { ask, LookupClientError } from "./lookup-client.ts";
+import { ask, LookupClientError } from "../server/lookup-client.ts";
 import { connectOptions, serverToAsk } from "./server-to-ask.ts";
 
 /** Milliseconds; the answer needs no DNS, and Docker's own limit should not be what ends the wait. */

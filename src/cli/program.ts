@@ -9,7 +9,7 @@ import { SHELLS } from "./completion/shells.ts";
 import type { Shell } from "./completion/shells.ts";
 import { ExitCode } from "./exit-code.ts";
 import type { DoctorOptions } from "./doctor.ts";
-import type { Question } from "./lookup-client.ts";
+import type { Question } from "../server/lookup-client.ts";
 
 const CONFIG_OPTION = new Option("-c, --config <file>", "configuration file, YAML")
   .env("STSMAPD_CONFIG")
@@ -155,8 +155,9 @@ function addConfig(program: Command, finish: Finish): void {
   program
     .command("config")
     .description("print the effective configuration: file, environment and defaults together")
+    .option("--check", "print nothing unless it is wrong")
     .addOption(CONFIG_OPTION)
-    .action(async (options: { config?: string }) => {
+    .action(async (options: { config?: string; check?: boolean }) => {
       const { config } = await import("./config.ts");
       finish(config(options));
     });

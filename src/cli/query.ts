@@ -4,8 +4,8 @@ import process from "node:process";
 import { formatListenAddress } from "../net/listen-address.ts";
 import type { ListenAddress } from "../net/listen-address.ts";
 import { ExitCode } from "./exit-code.ts";
-import { ask, LookupClientError } from "./lookup-client.ts";
-import type { Question } from "./lookup-client.ts";
+import { ask, LookupClientError } from "../server/lookup-client.ts";
+import type { Question } from "../server/lookup-client.ts";
 import { connectOptions, serverToAsk } from "./server-to-ask.ts";
 
 /** A little more than the daemon's own deadline may be set to. */

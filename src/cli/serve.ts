@@ -3,7 +3,8 @@ import { once } from "node:events";
 import process from "node:process";
 
 import { loadConfig } from "../config.ts";
-import { startDaemon, systemTime } from "../daemon.ts";
+import type { Config } from "../config.ts";
+import { startDaemon, systemMonotonic, systemTime } from "../daemon.ts";
 import type { Daemon } from "../daemon.ts";
 import { reloadEvents } from "../events/daemon-events.ts";
 import type { ReloadEvents } from "../events/daemon-events.ts";
@@ -11,6 +12,9 @@ import { createLogger } from "../log.ts";
 import type { Logger } from "../log.ts";
 import { LogDomains } from "../log-domains.ts";
 import { Metrics } from "../metrics/metrics.ts";
+import { takeSystemdEnvironment } from "../systemd/environment.ts";
+import { Notifier } from "../systemd/notifier.ts";
+import { startWatchdog } from "../systemd/watchdog.ts";
 import { VERSION } from "../version.ts";
 import { ExitCode } from "./exit-code.ts";
 
@@ -18,35 +22,56 @@ const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
 /** Runs until a stop signal; a second one ends the process at once. Throws what {@link startDaemon} throws. */
 export async function serve(options: { readonly config?: string }): Promise<number> {
-  let running: Daemon | undefined;
+  let running: (() => void) | undefined;
+  let state: (() => Promise<void>) | undefined;
   const asked = { reload: false, state: false };
   // From the start: Node itself would open its debugger's port, or end.
   process.on("SIGUSR1", () => {
-    if (running === undefined) asked.state = true;
-    else void printState(running, log);
+    if (state === undefined) asked.state = true;
+    else void state();
   });
   process.on("SIGHUP", () => {
     if (running === undefined) asked.reload = true;
-    else reload(running, options, reloads, logDomains);
+    else running();
   });
-  const config = loadConfig({ path: options.config, env: process.env });
+  const { sockets, notifySocket, watchdog } = takeSystemdEnvironment(process.env, process.pid);
+  const handedDown = sockets.map(({ name }) => name);
+  const readConfig = () => loadConfig({ path: options.config, env: process.env, handedDown });
+  const config = readConfig();
   const metrics = new Metrics();
   const lost = metrics.count("stsmapd_log_lines_lost_total", "Lines of the log that could not be written.");
   const logDomains = new LogDomains(config.log);
   const log = await createLogger({ ...config.log, lost, logDomains });
   const reloads = reloadEvents(log, metrics, systemTime);
+  const notifier = new Notifier({
+    socket: notifySocket,
+    monotonic: systemMonotonic,
+    onError: (reason) => log.error({ reason }, "systemd cannot be told how the service is"),
+  });
   // Clients are taken before startDaemon returns: from then on, a signal must not cut them off.
   const stopAsked = stopSignal();
-  const daemon = await startDaemon(config, log, process.env, metrics);
-  running = daemon;
+  const daemon = await startDaemon(config, log, process.env, metrics, sockets);
+  const { addresses: listen, admin, metrics: page } = daemon;
+  const status = `answering on ${listen.join(", ")}`;
+  running = () => {
+    notifier.reloading();
+    reload(daemon, readConfig, reloads, logDomains);
+    notifier.ready(status);
+  };
+  state = async () => log.info(await daemon.state(), "state");
+  const stopWatchdog = watchdog === undefined ? undefined : feedWatchdog(watchdog, daemon, notifier, log);
   try {
-    const { addresses: listen, admin, metrics: page } = daemon;
     log.info({ version: VERSION, listen, store: config.store.path, admin, metrics: page }, "ready");
-    if (asked.reload) reload(daemon, options, reloads, logDomains);
-    if (asked.state) await printState(daemon, log);
+    notifier.ready(status);
+    if (asked.reload) running();
+    if (asked.state) await state();
     log.info({ signal: await stopAsked }, "stopping");
+    running = () => {};
+    notifier.stopping();
   } finally {
+    stopWatchdog?.();
     await daemon.stop();
+    notifier.close();
   }
   log.info("stopped");
   return ExitCode.ok;
@@ -55,12 +80,12 @@ export async function serve(options: { readonly config?: string }): Promise<numb
 /** A configuration that is wrong changes nothing, and nor does a fault of our own: mail must not wait for either. */
 function reload(
   daemon: Daemon,
-  options: { readonly config?: string },
+  readConfig: () => Config,
   events: ReloadEvents,
   logDomains: LogDomains,
 ): void {
   try {
-    const config = loadConfig({ path: options.config, env: process.env });
+    const config = readConfig();
     const needRestart = daemon.reload(config);
     logDomains.use(config.log);
     events.applied(needRestart);
@@ -69,8 +94,15 @@ function reload(
   }
 }
 
-async function printState(daemon: Daemon, log: Logger): Promise<void> {
-  log.info(await daemon.state(), "state");
+/** @param patience milliseconds */
+function feedWatchdog(patience: number, daemon: Daemon, notifier: Notifier, log: Logger): () => void {
+  return startWatchdog({
+    patience,
+    test: (timeout) => daemon.selfTest(timeout),
+    onAlive: () => notifier.alive(),
+    onFailure: (reason) =>
+      log.error({ reason }, "the daemon does not answer itself; the watchdog will restart it"),
+  });
 }
 
 /** The first stop signal; from then on the next one ends the process. */

@@ -4,7 +4,7 @@ import process from "node:process";
 
 import { ConfigError, loadConfig } from "../config.ts";
 import type { ListenAddress } from "../net/listen-address.ts";
-import type { Question } from "./lookup-client.ts";
+import type { Question } from "../server/lookup-client.ts";
 
 interface Choice {
   /** The configuration file, where one was named. */
@@ -23,10 +23,15 @@ export interface ServerToAsk {
 export function serverToAsk({ config, server, protocol }: Choice): ServerToAsk {
   if (server !== undefined) return { address: server, protocol: protocol ?? "socketmap" };
   const { listen } = loadConfig({ path: config, env: process.env });
-  const listener = listen.find((candidate) => protocol === undefined || candidate.protocol === protocol);
-  if (listener === undefined)
-    throw new ConfigError("invalid", ["listen: no such listener: name one by --server"]);
-  return { address: listener.address, protocol: listener.protocol };
+  const wanted = listen.filter((candidate) => protocol === undefined || candidate.protocol === protocol);
+  for (const { address, protocol: spoken } of wanted) {
+    if (address.kind !== "systemd") return { address, protocol: spoken };
+  }
+  const problem =
+    wanted.length > 0
+      ? "listen: systemd alone knows where its sockets are (systemctl list-sockets): name one by --server"
+      : "listen: no such listener: name one by --server";
+  throw new ConfigError("invalid", [problem]);
 }
 
 export function connectOptions(address: ListenAddress): NetConnectOpts {

@@ -26,7 +26,7 @@ import {
   truth,
   withDefault,
 } from "./fields.ts";
-import { type Listener, listen } from "./listen.ts";
+import { type Listener, listen, takenTwice } from "./listen.ts";
 import { maps } from "./maps.ts";
 import { overrides } from "./overrides.ts";
 import { type Proxy, proxyField } from "./proxy.ts";
@@ -267,6 +267,15 @@ export interface Config {
 export const schema = section<Config>(
   { listen, maps, store, lookup, overrides, dns, dane, fetch, freshness, admin, tlsrpt, metrics, log },
   knownMaps,
+  ({ listen: listeners = [] }) => {
+    const index = takenTwice(listeners);
+    if (index === -1) return undefined;
+    return {
+      key: "listen",
+      below: [index, "address"],
+      message: "another listener has it (each socket once)",
+    };
+  },
 );
 
 function knownMaps(values: Partial<Config>): Breach<Config> | undefined {

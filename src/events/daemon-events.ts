@@ -5,6 +5,7 @@ import type { Metrics } from "../metrics/metrics.ts";
 import type { Validation } from "../net/dns/ad-trust.ts";
 import type { Override } from "../policy/override.ts";
 import type { SetAsideReport } from "../store/open-store.ts";
+import type { InheritedSocket } from "../systemd/environment.ts";
 
 export interface ReloadEvents {
   /** The new configuration is in force, but for these sections, which differ from those we started with. */
@@ -68,6 +69,13 @@ export function setAsideEvents(log: Logger, metrics: Metrics): (report: SetAside
     replaced.count++;
     log.error({ ...report }, "the cache file was damaged: set aside, what could be read was carried over");
   };
+}
+
+/** Whoever connects to such a socket is never answered. */
+export function logUnusedSockets(log: Logger, sockets: readonly InheritedSocket[]): void {
+  for (const { name, fd } of sockets) {
+    log.warn({ name, fd }, "systemd handed down a socket that no listener uses (address: systemd:name)");
+  }
 }
 
 export function logExpiredOverride(log: Logger): (override: Override) => void {

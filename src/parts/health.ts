@@ -1,5 +1,6 @@
 /** Whether the daemon can answer, and how its parts are: what /readyz says, and SIGUSR1. */
-import type { Config } from "../config.ts";
+import { formatAddress } from "../config.ts";
+import type { Config, Listener } from "../config.ts";
 import type { ObservedLookups } from "../events/lookup-events.ts";
 import type { DnsWatch } from "../events/network-events.ts";
 import type { ValidationMonitor } from "../lookup/dane/validation-monitor.ts";
@@ -8,6 +9,7 @@ import type { Health } from "../server/health-routes.ts";
 import { freeSpace } from "../store/free-space.ts";
 import type { PolicyStore } from "../store/store.ts";
 import { VERSION } from "../version.ts";
+import type { RunningListener } from "./servers.ts";
 
 export type Phase = "starting" | "serving" | "stopping";
 
@@ -20,6 +22,15 @@ const PROBLEMS = [
 
 type HealthProblem = (typeof PROBLEMS)[number];
 
+/** A socket on which lookups are answered. */
+export interface ListeningHealth {
+  readonly protocol: Listener["protocol"];
+  /** Where it is, with the port that was chosen for 0; `systemd:NAME` where that cannot be found out. */
+  readonly address: string;
+  /** As the configuration in force writes it; several sockets of systemd may share a name. */
+  readonly configured: string;
+}
+
 /** Times are ISO 8601. */
 export interface HealthReport extends Health {
   readonly version: string;
@@ -27,6 +38,7 @@ export interface HealthReport extends Health {
   readonly state: "starting" | "ok" | "degraded" | "stopping";
   /** What is wrong; empty unless degraded. */
   readonly problems: readonly HealthProblem[];
+  readonly listen: readonly ListeningHealth[];
   readonly store: {
     readonly writable: boolean;
     readonly readable: boolean;
@@ -49,6 +61,7 @@ export interface HealthParts {
   readonly validation: Pick<ValidationMonitor, "state" | "isLost">;
   readonly lookups: Pick<ObservedLookups, "lastFetch">;
   readonly phase: () => Phase;
+  readonly listeners: readonly RunningListener[];
 }
 
 /** A full disk or a dead resolver is no reason not to be asked: cached policies are answered all the same. Never rejects. */
@@ -72,6 +85,11 @@ export async function reportHealth({ store: { path } }: Config, parts: HealthPar
     state: phase !== "serving" ? phase : problems.length > 0 ? "degraded" : "ok",
     problems,
     version: VERSION,
+    listen: parts.listeners.map(({ listener, server }) => ({
+      protocol: listener.protocol,
+      address: server.address,
+      configured: formatAddress(listener.address),
+    })),
     store: {
       writable,
       readable,

@@ -14,7 +14,7 @@ import { Overrides } from "../lookup/overrides.ts";
 import { TlsrptReporter } from "../lookup/tlsrpt/reporter.ts";
 import type { TlsrptEvents } from "../lookup/tlsrpt/reporter.ts";
 import { ValidationMonitor } from "../lookup/dane/validation-monitor.ts";
-import { UnixDatagramSender } from "../net/tlsrpt/unix-datagram.ts";
+import { UnixDatagramSender } from "../net/unix-datagram.ts";
 import type { KnownDaneKind } from "../policy/verdict.ts";
 import type { PolicyStore } from "../store/store.ts";
 import type { Network } from "./network.ts";

@@ -73,7 +73,7 @@ describe("STSMAPD_ variables", () => {
     [
       "STSMAPD_LISTEN",
       "[{protocol: socketmap, address: x}]",
-      'listen[0].address: "x" is no address (127.0.0.1:8461, [::1]:8461, unix:/run/stsmapd/socket)',
+      'listen[0].address: "x" is no address (127.0.0.1:8461, [::1]:8461, unix:/run/stsmapd/socket, systemd:name)',
     ],
     ["STSMAPD_DNS_SERVERS", "127.0.0.1", "dns.servers: a string where a list is expected"],
     ["STSMAPD_LOG_FORMAT", "[", "log.format: Flow sequence must end with a ]"], // no YAML

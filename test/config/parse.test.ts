@@ -205,7 +205,7 @@ freshness:
 lookupp: {}
 `;
     expect(problemsOf(text, { STSMAPD_LOG_LEVEL: "loud" })).toEqual([
-      'f.yaml:3:14: listen[0].address: "127.0.0.1" is no address (127.0.0.1:8461, [::1]:8461, unix:/run/stsmapd/socket)',
+      'f.yaml:3:14: listen[0].address: "127.0.0.1" is no address (127.0.0.1:8461, [::1]:8461, unix:/run/stsmapd/socket, systemd:name)',
       'f.yaml:6:11: listen[1].mode: 660 is no file mode (octal and in quotes, such as "0660")',
       "f.yaml:9:11: maps.mine.dnsfailure: unknown key (did you mean dns_failure?)",
       "f.yaml:7:6: dns: a number where a map is expected",

@@ -10,6 +10,7 @@ const tools = new Map([
   ["nginx", "nginx-light"],
   ["/usr/share/dns/root.key", "dns-root-data"],
   ["openssl", "openssl"],
+  ["systemctl", "systemd"],
   ["ip", "iproute2"],
   ["unshare", "util-linux"],
 ]);

@@ -79,6 +79,11 @@ export class Stsmapd {
     return log.split('"msg":"ready"').length - 1;
   }
 
+  /** What leads a daemon of the same world to its policy hosts, as the beginning of a configuration. */
+  networkSettings(): string {
+    return `fetch: { ca_file: ${this.#trustedRoots}, allow_addresses: [10.53.0.0/16] }\n`;
+  }
+
   get #listeners(): object {
     return {
       listen: [

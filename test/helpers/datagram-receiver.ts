@@ -21,19 +21,20 @@ export class DatagramReceiver implements Disposable {
   readonly #octets = Buffer.alloc(MAX_DATAGRAM);
   readonly #received: string[] = [];
   readonly #poll: koffi.node.PollHandle | undefined;
-  #fd: number;
+  fd: number;
   /** Called when there is something new. */
   #wake: () => void = () => {};
 
-  /** Without `reads` nothing is taken out of the queue until {@link drain}. */
+  /** `path` may be `@name`, an abstract socket. Without `reads` nothing is taken out of the queue until {@link drain}. */
   constructor({ path, reads = true }: { path?: string; reads?: boolean } = {}) {
     this.path = path ?? join(this.#folder, "collector.sock");
-    this.#fd = socket(AF_UNIX, SOCKET_TYPE, 0);
-    const address = Buffer.from(`\0\0${this.path}\0`);
+    this.fd = socket(AF_UNIX, SOCKET_TYPE, 0);
+    const name = this.path.startsWith("@") ? `\0${this.path.slice(1)}` : `${this.path}\0`;
+    const address = Buffer.from(`\0\0${name}`);
     address.set(new Uint8Array(Uint16Array.of(AF_UNIX).buffer));
-    if (bind(this.#fd, address, address.length) < 0) throw new Error(`bind: errno ${koffi.errno()}`);
+    if (bind(this.fd, address, address.length) < 0) throw new Error(`bind: errno ${koffi.errno()}`);
     if (!reads) return;
-    this.#poll = koffi.node.poll(this.#fd, { readable: true }, () => {
+    this.#poll = koffi.node.poll(this.fd, { readable: true }, () => {
       this.drain();
       this.#wake();
     });
@@ -62,7 +63,7 @@ export class DatagramReceiver implements Disposable {
   /** Takes all that waits out of the queue. */
   drain(): void {
     for (;;) {
-      const length = Number(recv(this.#fd, this.#octets, this.#octets.length, 0));
+      const length = Number(recv(this.fd, this.#octets, this.#octets.length, 0));
       if (length < 0) return;
       this.#received.push(this.#octets.toString("utf8", 0, length));
     }
@@ -71,8 +72,8 @@ export class DatagramReceiver implements Disposable {
   /** The file of the socket stays, as after a crash. */
   die(): void {
     this.#poll?.close();
-    if (this.#fd >= 0) close(this.#fd);
-    this.#fd = -1;
+    if (this.fd >= 0) close(this.fd);
+    this.fd = -1;
   }
 
   [Symbol.dispose](): void {

@@ -27,6 +27,8 @@ export class RawClient implements Disposable {
   readonly closed: Promise<void>;
   /** The server's end of the stream came. */
   ended = false;
+  /** The error by which the connection ended, such as ECONNRESET; "" where there was none. */
+  errorCode = "";
   /** What came and was not taken. */
   received = "";
   #wake: () => void = () => {};
@@ -45,7 +47,9 @@ export class RawClient implements Disposable {
       this.ended = true;
       this.#wake();
     });
-    socket.on("error", () => {});
+    socket.on("error", (error) => {
+      this.errorCode = "code" in error ? String(error.code) : "";
+    });
     socket.on("close", () => {
       this.ended = true;
       this.#wake();

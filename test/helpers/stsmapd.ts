@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { type HeldSocket, listenVariables } from "./held-socket.ts";
 import type { World } from "./world.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
@@ -62,6 +63,13 @@ export async function stsmapd(
   });
 }
 
+interface HowToStart {
+  /** Another executable than that of src/. */
+  readonly main?: string;
+  /** Handed down as systemd does. */
+  readonly sockets?: readonly HeldSocket[];
+}
+
 /** One line of its log. */
 export type LogLine = Readonly<Record<string, unknown>>;
 
@@ -92,18 +100,27 @@ export class Daemon implements AsyncDisposable {
   }
 
   /** Starts it and waits until it is ready. */
-  static async start(args: readonly string[], env: NodeJS.ProcessEnv, main = MAIN): Promise<Daemon> {
-    const daemon = await Daemon.spawn(args, env, main);
+  static async start(args: readonly string[], env: NodeJS.ProcessEnv, how: HowToStart = {}): Promise<Daemon> {
+    const daemon = await Daemon.spawn(args, env, how);
     await daemon.logged("ready");
     return daemon;
   }
 
   /** The process, which has yet to start. */
-  static async spawn(args: readonly string[], env: NodeJS.ProcessEnv, main = MAIN): Promise<Daemon> {
-    const child = spawn(process.execPath, [main, "serve", ...args], {
-      env,
-      stdio: ["ignore", "pipe", "inherit"],
-    });
+  static async spawn(
+    args: readonly string[],
+    env: NodeJS.ProcessEnv,
+    { main = MAIN, sockets = [] }: HowToStart = {},
+  ): Promise<Daemon> {
+    // Sockets are meant for one process only, whose number is known when it is there: the shell becomes it.
+    const child = spawn(
+      "/bin/sh",
+      ["-c", 'LISTEN_PID=$$ exec "$0" "$@"', process.execPath, main, "serve", ...args],
+      {
+        env: { ...env, ...listenVariables(sockets) },
+        stdio: ["ignore", "pipe", "inherit", ...sockets.map(({ fd }) => fd)],
+      },
+    );
     await once(child, "spawn");
     return new Daemon(child);
   }

@@ -230,7 +230,7 @@ const SERVER = `
   const reply = { status: "NOTFOUND" };
   const onFullChange = (isFull) => console.log(isFull ? "full" : "room");
   const events = { onViolation() {}, onAcceptError() {}, onFullChange };
-  const where = process.argv[1] === undefined ? { fd: 3 } : { address: process.argv[1] };
+  const where = process.argv[1] === undefined ? { fd: 3, name: "test" } : { address: process.argv[1] };
   const server = await listen(where, socketmap({ lookup: () => reply }), events);
   console.log(server.address);
 `;
@@ -248,7 +248,7 @@ describe("an inherited descriptor", () => {
     });
     try {
       const [line] = await once(child.stdout!, "data");
-      expect(String(line)).toBe("fd:3\n");
+      expect(String(line)).toBe(`127.0.0.1:${bound.port}\n`);
       parent.close();
       expect(await answers(`127.0.0.1:${bound.port}`)).toBe(true);
     } finally {
@@ -257,7 +257,11 @@ describe("an inherited descriptor", () => {
   });
 
   it("that is no listening socket is refused", async () => {
-    await expect(start({ fd: 999 })).rejects.toMatchObject({ name: "ListenError", code: "bad-descriptor" });
+    await expect(start({ fd: 999, name: "test" })).rejects.toMatchObject({
+      name: "ListenError",
+      code: "bad-descriptor",
+      message: expect.stringContaining("cannot listen on systemd:test: "),
+    });
   });
 });
 

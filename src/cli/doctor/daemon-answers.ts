@@ -1,17 +1,14 @@
-/** Whether the daemon answers: on its listeners, and on its admin socket for itself. */
-import { request } from "node:http";
-import { json } from "node:stream/consumers";
-import type { Config, Listener } from "../../config.ts";
+/** Whether the daemon answers on its listeners. */
 import { formatListenAddress } from "../../net/listen-address.ts";
-import { VERSION } from "../../version.ts";
-import { ask, LookupClientError } from "../lookup-client.ts";
-import { ok, problem, skipped, unknown, warning } from "./finding.ts";
+import { ask, LookupClientError } from "../../server/lookup-client.ts";
+import { ok, problem, unknown, warning } from "./finding.ts";
 import type { Finding } from "./finding.ts";
+import { LIST_SOCKETS } from "./listening.ts";
+import type { KnownListener, Listening } from "./listening.ts";
 import { PROBE_KEY } from "./postmap.ts";
 
 /** What asking one listener came to. */
 export interface ListenerAnswer {
-  /** As the configuration writes it. */
   readonly address: string;
   /** Undefined where there was a reply. */
   readonly failure: { readonly reason: string; readonly denied: boolean } | undefined;
@@ -20,12 +17,12 @@ export interface ListenerAnswer {
 
 /** @param timeout milliseconds; @param uptime milliseconds that only ever pass */
 export async function askListeners(
-  { listen }: Pick<Config, "listen">,
+  { listeners }: Listening,
   timeout: number,
   uptime: () => number,
 ): Promise<ListenerAnswer[]> {
   return Promise.all(
-    listen.map(async (listener) => {
+    listeners.map(async (listener) => {
       const start = uptime();
       const failure = await failureOf(listener, timeout);
       return { address: formatListenAddress(listener.address), failure, milliseconds: uptime() - start };
@@ -33,7 +30,7 @@ export async function askListeners(
   );
 }
 
-async function failureOf(listener: Listener, timeout: number): Promise<ListenerAnswer["failure"]> {
+async function failureOf(listener: KnownListener, timeout: number): Promise<ListenerAnswer["failure"]> {
   const { protocol, address } = listener;
   const server =
     address.kind === "unix" ? { path: address.path } : { host: reachable(address.host), port: address.port };
@@ -50,10 +47,13 @@ async function failureOf(listener: Listener, timeout: number): Promise<ListenerA
 /** Milliseconds above which an answer from memory is no longer what it should be. */
 const SLOW = 5_000;
 
-export function judgeListeners(answers: readonly ListenerAnswer[]): Finding {
+export function judgeListeners(
+  answers: readonly ListenerAnswer[],
+  { unknown: hidden }: Pick<Listening, "unknown">,
+): Finding {
   const failed = answers.filter(({ failure }) => failure !== undefined);
   const said = failed.map(({ address, failure }) => `${address}: ${failure?.reason}`).join("; ");
-  const slowest = Math.max(...answers.map(({ milliseconds }) => milliseconds));
+  const slowest = Math.max(0, ...answers.map(({ milliseconds }) => milliseconds));
   if (failed.length > 0 && failed.every(({ failure }) => failure?.denied === true))
     return unknown("daemon", said, "# run this as root");
   if (failed.length > 0) {
@@ -63,78 +63,13 @@ export function judgeListeners(answers: readonly ListenerAnswer[]): Finding {
       "journalctl -u stsmapd -n 20",
     ]);
   }
+  if (hidden.length > 0)
+    return unknown("daemon", `where ${hidden.join(", ")} is, the daemon could not be asked`, LIST_SOCKETS);
   const addresses = answers.map(({ address }) => address).join(", ");
   const text = `answers on ${addresses} within ${Math.ceil(slowest)} ms`;
   if (slowest > SLOW)
     return warning("daemon", `${text}, which is slow`, ["# see what the machine is busy with: top"]);
   return ok("daemon", text);
-}
-
-export type Readiness =
-  | {
-      readonly kind: "answered";
-      readonly state: string;
-      readonly version: string;
-      readonly problems: readonly string[];
-    }
-  | { readonly kind: "no-socket" }
-  | { readonly kind: "failed"; readonly code: string; readonly reason: string };
-
-/** Asks the admin socket for /readyz. Never rejects. */
-export async function gatherReadiness(
-  { admin: { socket } }: Config,
-  signal: AbortSignal,
-): Promise<Readiness> {
-  if (socket === undefined) return { kind: "no-socket" };
-  try {
-    const body = await get(socket, "/readyz", signal);
-    const field = (name: string): unknown =>
-      typeof body === "object" && body !== null ? Reflect.get(body, name) : undefined;
-    const problems = field("problems");
-    return {
-      kind: "answered",
-      state: String(field("state")),
-      version: String(field("version")),
-      problems: Array.isArray(problems) ? problems.map(String) : [],
-    };
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
-    return { kind: "failed", code, reason: error instanceof Error ? error.message : String(error) };
-  }
-}
-
-export function judgeReadiness(readiness: Readiness): Finding {
-  switch (readiness.kind) {
-    case "no-socket":
-      return skipped("readiness", "admin.socket is none");
-    case "failed":
-      if (readiness.code === "EACCES") return unknown("readiness", readiness.reason, "# run this as root");
-      return warning("readiness", `the admin socket does not answer: ${readiness.reason}`, [
-        "systemctl restart stsmapd",
-      ]);
-    case "answered":
-      break;
-  }
-  const { state, version, problems } = readiness;
-  if (state === "degraded")
-    return problem("readiness", `the daemon says of itself: ${problems.join(", ")}`, [
-      "journalctl -u stsmapd -p warning -n 20",
-    ]);
-  if (state !== "ok") return warning("readiness", `the daemon is ${state}`, ["# run this again in a moment"]);
-  if (version !== VERSION)
-    return warning("readiness", `the daemon is version ${version}, this command ${VERSION}`, [
-      "systemctl restart stsmapd",
-    ]);
-  return ok("readiness", `ready, version ${version}`);
-}
-
-function get(socketPath: string, path: string, signal: AbortSignal): Promise<unknown> {
-  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-  const call = request({ socketPath, path, agent: false, signal });
-  call.on("response", (response) => resolve(json(response)));
-  call.on("error", reject);
-  call.end();
-  return promise;
 }
 
 function reachable(host: string): string {

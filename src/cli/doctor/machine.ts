@@ -4,10 +4,12 @@ import { createNetwork } from "../../parts/network.ts";
 import type { Network } from "../../parts/network.ts";
 import { gatherCache, judgeCache, judgeDisk } from "./cache-file.ts";
 import { isSynchronized, judgeClock, timeOfPolicyHost } from "./clock.ts";
-import { askListeners, gatherReadiness, judgeListeners, judgeReadiness } from "./daemon-answers.ts";
+import { askListeners, judgeListeners } from "./daemon-answers.ts";
 import { judgeConnectionReuse, judgeMxPatterns, judgeOverrides, judgeRoute } from "./delivery.ts";
 import { CHECK_NAMES, problem, skipped } from "./finding.ts";
 import type { CheckName, Finding } from "./finding.ts";
+import { socketNames, whereItListens } from "./listening.ts";
+import type { Listening } from "./listening.ts";
 import { judgeMap } from "./map.ts";
 import { findOwnTable, placesOf, tablesOf } from "./own-table.ts";
 import type { OwnTable } from "./own-table.ts";
@@ -17,6 +19,8 @@ import { gatherPostfix } from "./postfix-facts.ts";
 import type { PostfixFacts } from "./postfix-facts.ts";
 import { judgePostfix, withoutPostfix } from "./postfix-version.ts";
 import { gatherPostmap, judgePostmap } from "./postmap.ts";
+import { gatherReadiness, judgeReadiness } from "./readiness.ts";
+import type { Readiness } from "./readiness.ts";
 import { gatherPostfixResolver, gatherResolver, judgePostfixResolver, judgeResolver } from "./resolver.ts";
 import { judgeSecurityLevel, judgeTlsVersions } from "./security-level.ts";
 import { gatherConfig, gatherUnit, judgeClients, judgeConfig, judgeUnit } from "./service.ts";
@@ -37,8 +41,8 @@ export interface Circumstances {
   readonly uptime: () => number;
 }
 
-/** Milliseconds for postconf(1), on which other checks wait. */
-const POSTCONF_DEADLINE = 5_000;
+/** Milliseconds for what other checks wait for: postconf(1), the daemon's admin socket, systemctl(1). */
+const FIRST_DEADLINE = 5_000;
 /** Milliseconds for each check. */
 const DEADLINE = 9_000;
 
@@ -46,11 +50,17 @@ const DEADLINE = 9_000;
 export async function examineMachine(circumstances: Circumstances): Promise<Finding[]> {
   const { configPath, env } = circumstances;
   const { config, facts } = gatherConfig(configPath, env);
-  const unit = gatherUnit(AbortSignal.timeout(POSTCONF_DEADLINE));
+  const readiness = gatherReadiness(config, AbortSignal.timeout(FIRST_DEADLINE));
+  const listening = readiness.then((said) => {
+    // Without `listen:` the sockets decide that the daemon was handed down.
+    const again = gatherConfig(configPath, env, socketNames(config.listen, said));
+    return whereItListens(again.config, said);
+  });
+  const unit = gatherUnit(AbortSignal.timeout(FIRST_DEADLINE));
   const groups = await Promise.all([
     unit.then(judgeUnit),
-    examineDaemon(config, circumstances),
-    examinePostfix(config, circumstances, unit),
+    examineDaemon(readiness, listening, circumstances),
+    examinePostfix(config, listening, circumstances, unit),
     examineSurroundings(config, circumstances),
     judgeDisk(config.store.path),
   ]);
@@ -59,12 +69,14 @@ export async function examineMachine(circumstances: Circumstances): Promise<Find
   );
 }
 
-async function examineDaemon(config: Config, { uptime }: Circumstances): Promise<Finding[]> {
-  const [answers, readiness] = await Promise.all([
-    askListeners(config, DEADLINE, uptime),
-    gatherReadiness(config, AbortSignal.timeout(DEADLINE)),
-  ]);
-  return [judgeListeners(answers), judgeReadiness(readiness)];
+async function examineDaemon(
+  readiness: Promise<Readiness>,
+  listening: Promise<Listening>,
+  { uptime }: Circumstances,
+): Promise<Finding[]> {
+  const where = await listening;
+  const answers = await askListeners(where, DEADLINE, uptime);
+  return [judgeListeners(answers, where), judgeReadiness(await readiness, where)];
 }
 
 const POSTFIX_CHECKS: readonly CheckName[] = [
@@ -85,16 +97,18 @@ const POSTFIX_CHECKS: readonly CheckName[] = [
 
 async function examinePostfix(
   config: Config,
+  listening: Promise<Listening>,
   circumstances: Circumstances,
   unit: Promise<UnitFacts | undefined>,
 ): Promise<Finding[]> {
-  const state = await gatherPostfix(circumstances.postfixFolder, AbortSignal.timeout(POSTCONF_DEADLINE));
+  const state = await gatherPostfix(circumstances.postfixFolder, AbortSignal.timeout(FIRST_DEADLINE));
   if (state.kind !== "found") return [judgePostfix(state), ...POSTFIX_CHECKS.map(withoutPostfix)];
   const { facts } = state;
-  const own = findOwnTable(facts, config);
+  const where = await listening;
+  const own = findOwnTable(facts, where, config.maps);
   return [
     judgePostfix(state),
-    judgePolicyTable(facts, config, own),
+    judgePolicyTable(facts, where, own),
     judgeMap(facts, own, config.maps),
     judgeSecurityLevel(facts, own?.profile.dane ?? "yield"),
     judgeTlsVersions(facts),
@@ -106,7 +120,7 @@ async function examinePostfix(
       ...examineTables(facts, own, circumstances),
       gatherRoots(facts).then((roots) => judgeRoots(roots, facts)),
       gatherPostfixResolver(facts, config, AbortSignal.timeout(DEADLINE)).then(judgePostfixResolver),
-      unit.then((found) => judgeClients(facts, config, found)),
+      unit.then((found) => judgeClients(facts, where.listeners.length + where.unknown.length, found)),
     ])),
   ];
 }
@@ -138,7 +152,7 @@ function examineTables(
 /** What the daemon needs of the machine and the Internet. The clock is compared with what was seen on the way. */
 async function examineSurroundings(config: Config, { probe, env, now }: Circumstances): Promise<Finding[]> {
   const signal = AbortSignal.timeout(DEADLINE);
-  const synchronized = isSynchronized(AbortSignal.timeout(POSTCONF_DEADLINE));
+  const synchronized = isSynchronized(AbortSignal.timeout(FIRST_DEADLINE));
   let network: Network;
   try {
     network = createNetwork(config, env, signal);

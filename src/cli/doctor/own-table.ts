@@ -1,6 +1,7 @@
 /** Which table of `smtp_tls_policy_maps` is this daemon. */
-import type { Config, Listener } from "../../config.ts";
+import type { Config } from "../../config.ts";
 import type { MapProfile } from "../../policy/map-profile.ts";
+import type { Listening, KnownListener } from "./listening.ts";
 import { listenerOf, parsePolicyTables } from "./policy-tables.ts";
 import type { Place, PolicyServer, PolicyTable } from "./policy-tables.ts";
 import { smtpClients } from "./postfix-facts.ts";
@@ -9,7 +10,7 @@ import type { PostfixFacts } from "./postfix-facts.ts";
 export interface OwnTable {
   readonly table: PolicyTable;
   readonly server: PolicyServer;
-  readonly listener: Listener;
+  readonly listener: KnownListener;
   /** The map it asks for, known or not. */
   readonly map: string;
   readonly profile: MapProfile;
@@ -23,18 +24,19 @@ export const FALLBACK_MAP = "postfix";
 /** The first table that every process which asks it finds to be one of our listeners. */
 export function findOwnTable(
   facts: PostfixFacts,
-  config: Pick<Config, "listen" | "maps">,
+  { listeners }: Listening,
+  maps: Config["maps"],
 ): OwnTable | undefined {
   for (const table of tablesOf(facts)) {
     const { server } = table;
     if (server === undefined) continue;
     const places = placesOf(facts, table);
-    const found = places.map((place) => listenerOf(server, config.listen, place));
+    const found = places.map((place) => listenerOf(server, listeners, place));
     const [place] = places;
     const [listener] = found;
     if (place === undefined || listener === undefined || found.includes(undefined)) continue;
     const map = server.map ?? (listener.protocol === "tcp_table" ? listener.map : FALLBACK_MAP);
-    const profile = config.maps[map] ?? config.maps[FALLBACK_MAP];
+    const profile = maps[map] ?? maps[FALLBACK_MAP];
     if (profile !== undefined) return { table, server, listener, map, profile, place };
   }
   return undefined;

@@ -1,8 +1,9 @@
 /** Whether Postfix asks this daemon, and the setting with which it would. */
-import type { Config } from "../../config.ts";
 import { formatListenAddress } from "../../net/listen-address.ts";
-import { ok, problem } from "./finding.ts";
+import { ok, problem, unknown } from "./finding.ts";
 import type { Finding } from "./finding.ts";
+import { LIST_SOCKETS } from "./listening.ts";
+import type { KnownListener, Listening } from "./listening.ts";
 import { tablesOf } from "./own-table.ts";
 import type { OwnTable } from "./own-table.ts";
 import { isOnThisMachine, listenerOf, pathOutside } from "./policy-tables.ts";
@@ -10,9 +11,11 @@ import type { Place, PolicyTable } from "./policy-tables.ts";
 import type { PostfixFacts } from "./postfix-facts.ts";
 import { mapFor } from "./postfix-version.ts";
 
-type Listening = Pick<Config, "listen">;
-
-export function judgePolicyTable(facts: PostfixFacts, config: Listening, own: OwnTable | undefined): Finding {
+export function judgePolicyTable(
+  facts: PostfixFacts,
+  listening: Listening,
+  own: OwnTable | undefined,
+): Finding {
   const tables = tablesOf(facts);
   if (own !== undefined) {
     const index = tables.findIndex(({ text }) => text === own.table.text);
@@ -22,20 +25,35 @@ export function judgePolicyTable(facts: PostfixFacts, config: Listening, own: Ow
   }
   if (tables.length === 0) {
     const text = "smtp_tls_policy_maps is empty: Postfix asks nobody";
-    return problem("policy-table", text, mendWith(facts, undefined, tableFor(facts, config)));
+    return problem("policy-table", text, mendWithOwn(facts, undefined, listening));
   }
   for (const table of tables) {
-    const place = placeWhereOurs(facts, table, config);
+    const place = placeWhereOurs(facts, table, listening);
     if (place === undefined) continue;
     const text = `not every smtp(8) finds a listener by the path in ${table.text}: some run in a chroot, ${place.queueFolder}`;
-    return problem("policy-table", text, mendPath(facts, table, place, config));
+    return problem("policy-table", text, mendPath(facts, table, place, listening));
   }
-  const addresses = config.listen.map(({ address }) => formatListenAddress(address)).join(", ");
+  const known = listening.listeners.map(({ address }) => formatListenAddress(address));
+  const addresses = [...known, ...listening.unknown].join(", ");
   const listed = tables.map(({ text }) => text).join(", ");
-  const text = `none of ${listed} is a listener of the configuration (${addresses})`;
+  if (listening.unknown.length > 0)
+    return unknown("policy-table", `whether one of ${listed} leads to ${addresses}`, LIST_SOCKETS);
+  const text = `none of ${listed} is a listener of the daemon (${addresses})`;
   // A server on this machine that is none of ours was meant to be us, or is what we replace.
   const stale = tables.find(({ server }) => server !== undefined && isOnThisMachine(server));
-  return problem("policy-table", text, mendWith(facts, stale, tableFor(facts, config)));
+  return problem("policy-table", text, mendWithOwn(facts, stale, listening));
+}
+
+/** The commands that have Postfix ask the daemon, in the place of `stale` or at the end of the list. */
+function mendWithOwn(
+  facts: PostfixFacts,
+  stale: PolicyTable | undefined,
+  { listeners }: Listening,
+): string[] {
+  const [listener] = listeners;
+  if (listener === undefined)
+    return [`${LIST_SOCKETS}  # where the daemon listens; name it in smtp_tls_policy_maps`];
+  return mendWith(facts, stale, tableFor(facts, listener));
 }
 
 /** The commands that put `text` in the place of `stale`, or at the end of the list. */
@@ -58,12 +76,9 @@ export function mendMap(facts: PostfixFacts, table: PolicyTable, map: string): s
   );
 }
 
-/** The table for the first listener. */
-function tableFor(facts: PostfixFacts, { listen }: Listening): string {
-  const [listener] = listen;
+/** The table with which Postfix asks `listener`. */
+function tableFor(facts: PostfixFacts, { address, protocol }: KnownListener): string {
   const map = mapFor(facts.version);
-  if (listener === undefined) return `socketmap:inet:127.0.0.1:8461:${map}`;
-  const { address, protocol } = listener;
   if (address.kind === "unix") return `socketmap:unix:${inQueue(address.path, facts) ?? address.path}:${map}`;
   const endpoint = formatListenAddress(address);
   return protocol === "tcp_table" ? `tcp:${endpoint}` : `socketmap:inet:${endpoint}:${map}`;
@@ -73,16 +88,16 @@ function tableFor(facts: PostfixFacts, { listen }: Listening): string {
 function placeWhereOurs(
   { parameters }: PostfixFacts,
   { server }: PolicyTable,
-  { listen }: Listening,
+  { listeners }: Listening,
 ): Place | undefined {
   const queueFolder = parameters["queue_directory"] ?? "";
   return [false, true]
     .map((chroot) => ({ queueFolder, chroot }))
-    .find((place) => server !== undefined && listenerOf(server, listen, place) !== undefined);
+    .find((place) => server !== undefined && listenerOf(server, listeners, place) !== undefined);
 }
 
 /** A path relative to the queue folder is the same in the chroot and outside; a socket elsewhere is out of reach there. */
-function mendPath(facts: PostfixFacts, table: PolicyTable, place: Place, { listen }: Listening): string[] {
+function mendPath(facts: PostfixFacts, table: PolicyTable, place: Place, { listeners }: Listening): string[] {
   const { server, text } = table;
   const path = server?.endpoint.kind === "unix" ? server.endpoint.path : "";
   const relative = inQueue(pathOutside(path, place), facts);
@@ -92,7 +107,7 @@ function mendPath(facts: PostfixFacts, table: PolicyTable, place: Place, { liste
       table,
       text.replace(path, () => relative),
     );
-  const tcp = listen.find(({ protocol, address }) => protocol === "socketmap" && address.kind === "tcp");
+  const tcp = listeners.find(({ protocol, address }) => protocol === "socketmap" && address.kind === "tcp");
   if (tcp !== undefined) {
     const map = server?.map ?? mapFor(facts.version);
     return mendWith(facts, table, `socketmap:inet:${formatListenAddress(tcp.address)}:${map}`);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import ipaddr from "ipaddr.js";
 import type { Listener } from "../../config.ts";
 import type { ListenAddress } from "../../net/listen-address.ts";
+import type { KnownListener } from "./listening.ts";
 
 /** A table as main.cf writes it. */
 export interface PolicyTable {
@@ -73,16 +74,16 @@ export function pathOutside(path: string, { queueFolder, chroot }: Place): strin
 /** The listener that a question to `server` reaches. */
 export function listenerOf(
   server: PolicyServer,
-  listeners: readonly Listener[],
+  listeners: readonly KnownListener[],
   place: Place,
-): Listener | undefined {
+): KnownListener | undefined {
   const { protocol, endpoint } = server;
   return listeners.find(
     (listener) => listener.protocol === protocol && isSame(endpoint, listener.address, place),
   );
 }
 
-function isSame(asked: ListenAddress, listening: Listener["address"], place: Place): boolean {
+function isSame(asked: ListenAddress, listening: ListenAddress, place: Place): boolean {
   if (asked.kind === "unix")
     return listening.kind === "unix" && pathOutside(asked.path, place) === join(listening.path);
   if (listening.kind === "unix" || asked.port !== listening.port) return false;

@@ -18,10 +18,15 @@ export interface ConfigFacts {
   readonly denied: boolean;
 }
 
-/** The configuration to judge the rest by, the default one where there is no valid one. */
+/**
+ * The configuration to judge the rest by, the default one where there is no valid one.
+ *
+ * @param handedDown names of the sockets that the daemon has of systemd, if they are known
+ */
 export function gatherConfig(
   path: string | undefined,
   env: NodeJS.ProcessEnv,
+  handedDown?: readonly string[],
 ): { config: Config; facts: ConfigFacts } {
   const file = path ?? (env["STSMAPD_CONFIG"] || DEFAULT_CONFIG_PATH);
   let mode: number | undefined;
@@ -32,11 +37,11 @@ export function gatherConfig(
   }
   const facts = { file, mode: mode === undefined ? undefined : mode & 0o777, problems: [], denied: false };
   try {
-    return { config: loadConfig({ path, env }), facts };
+    return { config: loadConfig({ path, env, handedDown }), facts };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const others = Object.entries(env).filter(([name]) => !name.startsWith("STSMAPD_"));
-    const config = parseConfig("", file, Object.fromEntries(others));
+    const config = parseConfig("", file, Object.fromEntries(others), handedDown);
     const { problems, code, message } = error;
     return {
       config,
@@ -109,20 +114,20 @@ export function judgeUnit(unit: UnitFacts | undefined): Finding {
   return ok("unit", `stsmapd.service is ${active}, ${enabled}`);
 }
 
-/** Each process of smtp(8) has a connection of its own to the table it asks. */
-export function judgeClients(
-  facts: PostfixFacts,
-  { listen }: Pick<Config, "listen">,
-  unit: UnitFacts | undefined,
-): Finding {
+/**
+ * Each process of smtp(8) has a connection of its own to the table it asks.
+ *
+ * @param listeners how many the daemon has
+ */
+export function judgeClients(facts: PostfixFacts, listeners: number, unit: UnitFacts | undefined): Finding {
   const processes = smtpClients(facts).reduce((sum, { maxProcesses }) => sum + maxProcesses, 0);
   const may = `Postfix may have ${processes === Infinity ? "any number of" : processes} smtp(8) processes`;
   if (unit?.descriptors === undefined)
     return skipped("clients", `${may}; the limits of the daemon are not known without its unit`);
-  const clients = clientLimit(listen.length, { limit: unit.descriptors, open: 0 });
+  const clients = clientLimit(listeners, { limit: unit.descriptors, open: 0 });
   const text = `${may}, the daemon ${clients} clients for each listener`;
   if (processes <= clients) return ok("clients", text);
-  const wanted = Number.isFinite(processes) ? processes * listen.length + 1_024 : 65_536;
+  const wanted = Number.isFinite(processes) ? processes * listeners + 1_024 : 65_536;
   return warning("clients", text, [
     `systemctl edit stsmapd  # [Service] LimitNOFILE=${Math.max(wanted, 65_536)}`,
     "systemctl restart stsmapd",

@@ -8,7 +8,7 @@ import { LRUCache } from "lru-cache";
 import type { DnsError, Resolver } from "../../net/dns/resolver.ts";
 import { encodeDatagram, tlsrptDatagram } from "../../net/tlsrpt/datagram.ts";
 import type { PolicyFailure } from "../../net/tlsrpt/datagram.ts";
-import type { DatagramResult, UnixDatagramSender } from "../../net/tlsrpt/unix-datagram.ts";
+import type { DatagramResult, UnixDatagramSender } from "../../net/unix-datagram.ts";
 import type { Pin } from "../../store/store.ts";
 import type { LookupEvents, Resolution } from "../events.ts";
 import { discoverTlsrptRecord } from "./discovery.ts";

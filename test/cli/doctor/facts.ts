@@ -2,10 +2,13 @@
 import { parseConfig } from "../../../src/config.ts";
 import type { Config } from "../../../src/config.ts";
 import { PostfixCommands } from "../../../src/cli/doctor/commands.ts";
+import { whereItListens } from "../../../src/cli/doctor/listening.ts";
 import { findOwnTable } from "../../../src/cli/doctor/own-table.ts";
 import type { OwnTable } from "../../../src/cli/doctor/own-table.ts";
 import { parseOverrides, parseServices } from "../../../src/cli/doctor/postfix-facts.ts";
 import type { PostfixFacts } from "../../../src/cli/doctor/postfix-facts.ts";
+import type { Readiness, Served } from "../../../src/cli/doctor/readiness.ts";
+import { VERSION } from "../../../src/version.ts";
 
 const MASTER =
   "smtp unix - - n - - smtp\nrelay unix - - n - 20 smtp -o syslog_name=relay\nscache unix - - n - 1 scache\n";
@@ -54,5 +57,13 @@ export function configOf(yaml = ""): Config {
 }
 
 export function ownTable(facts: PostfixFacts, config = configOf()): OwnTable | undefined {
-  return findOwnTable(facts, config);
+  return findOwnTable(facts, whereItListens(config, NOT_ASKED), config.maps);
+}
+
+/** A daemon without an admin socket. */
+export const NOT_ASKED: Readiness = { kind: "no-socket" };
+
+/** A daemon in good order that says it listens there. */
+export function answered(listen: readonly Served[] = []): Readiness {
+  return { kind: "answered", state: "ok", version: VERSION, problems: [], listen };
 }

@@ -3,15 +3,16 @@ import { describe, expect, it } from "vitest";
 import { PostfixCommands } from "../../../src/cli/doctor/commands.ts";
 import { judgeFreeSpace } from "../../../src/cli/doctor/cache-file.ts";
 import { judgeClock } from "../../../src/cli/doctor/clock.ts";
-import { judgeListeners, judgeReadiness } from "../../../src/cli/doctor/daemon-answers.ts";
+import { judgeListeners } from "../../../src/cli/doctor/daemon-answers.ts";
 import { judgePostmap } from "../../../src/cli/doctor/postmap.ts";
+import { judgeReadiness } from "../../../src/cli/doctor/readiness.ts";
 import { judgePostfixResolver, judgeResolver } from "../../../src/cli/doctor/resolver.ts";
 import { judgeConfig, judgeUnit } from "../../../src/cli/doctor/service.ts";
 import { accountOf, judgeSocket } from "../../../src/cli/doctor/socket-access.ts";
 import { judgeRoots } from "../../../src/cli/doctor/trusted-roots.ts";
 import type { RootSource } from "../../../src/cli/doctor/trusted-roots.ts";
 import { DnsError } from "../../../src/net/dns/resolver.ts";
-import { VERSION } from "../../../src/version.ts";
+import { answered, NOT_ASKED } from "./facts.ts";
 
 const MiB = 2 ** 20;
 
@@ -110,25 +111,28 @@ const failure = (denied: boolean) => ({ failure: { reason: "connect EX", denied 
 
 describe("the daemon", () => {
   it.each([
-    [[answer({})], "ok"],
-    [[answer({ milliseconds: 6_000 })], "warning"], // slow
-    [[answer(failure(false))], "problem"],
-    [[answer({}), answer(failure(false))], "problem"], // one listener of two
-    [[answer({}), answer(failure(true))], "unknown"], // we may not use it; Postfix may
-  ])("case %#", (answers, status) => {
-    expect(judgeListeners(answers).status).toBe(status);
+    [[answer({})], [], "ok"],
+    [[answer({ milliseconds: 6_000 })], [], "warning"], // slow
+    [[answer(failure(false))], [], "problem"],
+    [[answer({}), answer(failure(false))], [], "problem"], // one listener of two
+    [[answer({}), answer(failure(true))], [], "unknown"], // we may not use it; Postfix may
+    [[], ["systemd:mine"], "unknown"], // nobody says where it is
+    [[answer({})], ["systemd:mine"], "unknown"],
+    [[answer(failure(false))], ["systemd:mine"], "problem"],
+  ])("case %#", (answers, hidden, status) => {
+    expect(judgeListeners(answers, { unknown: hidden }).status).toBe(status);
   });
 
   it.each([
-    [{ kind: "answered", state: "ok", version: VERSION, problems: [] }, "ok"],
-    [{ kind: "answered", state: "ok", version: "0.0.1", problems: [] }, "warning"], // not restarted since the upgrade
-    [{ kind: "answered", state: "degraded", version: VERSION, problems: ["store-not-writable"] }, "problem"],
-    [{ kind: "answered", state: "starting", version: VERSION, problems: [] }, "warning"],
-    [{ kind: "failed", code: "EACCES", reason: "denied" }, "unknown"],
-    [{ kind: "failed", code: "ENOENT", reason: "not there" }, "warning"],
-    [{ kind: "no-socket" }, "skipped"],
+    [answered(), "ok"],
+    [{ ...answered(), version: "0.0.1" }, "warning"], // not restarted since the upgrade
+    [{ ...answered(), state: "degraded", problems: ["store-not-writable"] }, "problem"],
+    [{ ...answered(), state: "starting" }, "warning"],
+    [{ kind: "failed", code: "denied", reason: "denied" }, "unknown"],
+    [{ kind: "failed", code: "unreachable", reason: "not there" }, "warning"],
+    [NOT_ASKED, "skipped"],
   ] as const)("says of itself %j: %s", (readiness, status) => {
-    expect(judgeReadiness(readiness).status).toBe(status);
+    expect(judgeReadiness(readiness, { stale: undefined }).status).toBe(status);
   });
 
   it.each([

@@ -1,9 +1,10 @@
 /** smtp_tls_policy_maps: what is in it, and whether it is this daemon. */
 import { describe, expect, it } from "vitest";
+import { whereItListens } from "../../../src/cli/doctor/listening.ts";
 import { judgeMap } from "../../../src/cli/doctor/map.ts";
 import { judgePolicyTable } from "../../../src/cli/doctor/policy-table.ts";
 import { parsePolicyTables, pathOutside } from "../../../src/cli/doctor/policy-tables.ts";
-import { configOf, ownTable, postfixFacts } from "./facts.ts";
+import { configOf, NOT_ASKED, ownTable, postfixFacts } from "./facts.ts";
 
 describe("a list of tables", () => {
   it.each([
@@ -87,14 +88,17 @@ describe("the table that is this daemon", () => {
       ...(services !== undefined && { services }),
     });
     const config = configOf(yaml);
-    expect(judgePolicyTable(facts, config, ownTable(facts, config)).status).toBe(status);
+    expect(judgePolicyTable(facts, whereItListens(config, NOT_ASKED), ownTable(facts, config)).status).toBe(
+      status,
+    );
   });
 
   it("names the tables that are asked before it", () => {
     const facts = postfixFacts({
       parameters: { smtp_tls_policy_maps: "hash:/a, socketmap:inet:127.0.0.1:8461:postfix" },
     });
-    expect(judgePolicyTable(facts, configOf(), ownTable(facts)).found).toContain("asked before it: hash:/a");
+    const listening = whereItListens(configOf(), NOT_ASKED);
+    expect(judgePolicyTable(facts, listening, ownTable(facts)).found).toContain("asked before it: hash:/a");
   });
 
   it.each([
@@ -126,7 +130,7 @@ describe("the table that is this daemon", () => {
       ...(services !== undefined && { services }),
     });
     const config = configOf(yaml);
-    const { mend } = judgePolicyTable(facts, config, ownTable(facts, config));
+    const { mend } = judgePolicyTable(facts, whereItListens(config, NOT_ASKED), ownTable(facts, config));
     expect(mend).toEqual([`postconf -e '${assignment}'`, "postfix reload"]);
   });
 });

@@ -9,7 +9,7 @@ import {
 import { isAtLeast, judgePostfix } from "../../../src/cli/doctor/postfix-version.ts";
 import { judgeSecurityLevel, judgeTlsVersions } from "../../../src/cli/doctor/security-level.ts";
 import { judgeClients } from "../../../src/cli/doctor/service.ts";
-import { configOf, ownTable, postfixFacts } from "./facts.ts";
+import { ownTable, postfixFacts } from "./facts.ts";
 
 describe("the version", () => {
   it.each([
@@ -167,6 +167,6 @@ describe("clients", () => {
     [undefined, unit(undefined), "skipped"],
   ])("%j within %j is %s", (services, found, status) => {
     const facts = postfixFacts(services === undefined ? {} : { services });
-    expect(judgeClients(facts, configOf(), found).status).toBe(status);
+    expect(judgeClients(facts, 1, found).status).toBe(status);
   });
 });

@@ -9,7 +9,7 @@ import {
   type TlsrptReporterDeps,
 } from "../../../src/lookup/tlsrpt/reporter.ts";
 import { DnsError, type DnsAnswer, type RecordType, type Resolver } from "../../../src/net/dns/resolver.ts";
-import { UnixDatagramSender } from "../../../src/net/tlsrpt/unix-datagram.ts";
+import { UnixDatagramSender } from "../../../src/net/unix-datagram.ts";
 import { createCa, type CertificateOptions } from "../../helpers/certificates.ts";
 import { HOUR, MINUTE } from "../../helpers/clock.ts";
 import { DatagramReceiver } from "../../helpers/datagram-receiver.ts";

@@ -31,7 +31,7 @@ const SOCK_CLOEXEC = 0o2000000;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 
-/** struct sockaddr_un: two octets of family, then a path that ends with a zero. */
+/** struct sockaddr_un: two octets of family, then a path that ends with a zero, or an abstract name, which begins with one. */
 const FAMILY_LENGTH = 2;
 const PATH_LENGTH = 108;
 
@@ -49,7 +49,7 @@ interface Libc {
   readonly errno: () => number;
 }
 
-/** Sends to one path. Holds one descriptor from the first datagram to {@link close}. */
+/** Sends to one path, or `@name` for an abstract socket. Holds one descriptor from the first datagram to {@link close}. */
 export class UnixDatagramSender {
   readonly #path: string;
   #libc: Libc | undefined;
@@ -97,9 +97,10 @@ function failure(what: string, errno: number): DatagramResult {
 }
 
 function socketAddress(path: string): Uint8Array {
-  const octets = Buffer.from(path, "utf8");
-  if (octets.length >= PATH_LENGTH) throw new RangeError(`${path}: longer than ${PATH_LENGTH - 1} octets`);
-  const address = new Uint8Array(FAMILY_LENGTH + octets.length + 1);
+  // The length of an abstract name is that of the address: a zero at its end would be part of it (unix(7)).
+  const octets = Buffer.from(path.startsWith("@") ? `\0${path.slice(1)}` : `${path}\0`, "utf8");
+  if (octets.length > PATH_LENGTH) throw new RangeError(`${path}: longer than ${PATH_LENGTH - 1} octets`);
+  const address = new Uint8Array(FAMILY_LENGTH + octets.length);
   // In the machine's own order of octets.
   address.set(new Uint8Array(Uint16Array.of(AF_UNIX).buffer));
   address.set(octets, FAMILY_LENGTH);

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { describe, expect, it } from "vitest";
-import { ask, type Question } from "../../src/cli/lookup-client.ts";
+import { ask, type Question } from "../../src/server/lookup-client.ts";
 
 async function askServer(serve: (socket: Socket) => void, question: Partial<Question> = {}) {
   const server = createServer(serve).listen(0, "127.0.0.1");

@@ -5,10 +5,10 @@ import { once } from "node:events";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
-import { UnixDatagramSender } from "../../../src/net/tlsrpt/unix-datagram.ts";
-import { DatagramReceiver } from "../../helpers/datagram-receiver.ts";
+import { UnixDatagramSender } from "../../src/net/unix-datagram.ts";
+import { DatagramReceiver } from "../helpers/datagram-receiver.ts";
 
-const SOURCE = fileURLToPath(new URL("../../../src/net/tlsrpt/unix-datagram.ts", import.meta.url));
+const SOURCE = fileURLToPath(new URL("../../src/net/unix-datagram.ts", import.meta.url));
 const octets = (text: string) => Buffer.from(text, "utf8");
 
 it("delivers datagrams whole and in order", async () => {
@@ -18,6 +18,18 @@ it("delivers datagrams whole and in order", async () => {
   for (const text of ["one", "", long]) expect(sender.send(octets(text))).toEqual({ kind: "sent" });
   expect([await receiver.next(), await receiver.next(), await receiver.next()]).toEqual(["one", "", long]);
   sender.close();
+});
+
+it("reaches an abstract socket, whose name is told from a longer one", async () => {
+  const name = `@stsmapd-test-${process.pid}`;
+  using receiver = new DatagramReceiver({ path: name });
+  const sender = new UnixDatagramSender(name);
+  expect(sender.send(octets("one"))).toEqual({ kind: "sent" });
+  expect(await receiver.next()).toBe("one");
+  const longer = new UnixDatagramSender(`${name}x`);
+  expect(longer.send(octets("two"))).toMatchObject({ kind: "absent" });
+  sender.close();
+  longer.close();
 });
 
 it("finds a receiver that comes, goes and comes again, with one descriptor", async () => {

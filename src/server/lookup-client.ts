@@ -2,9 +2,9 @@
 import { connect } from "node:net";
 import type { NetConnectOpts } from "node:net";
 
-import { encodeNetstring, NetstringParser } from "../server/netstring.ts";
-import { ProtocolError } from "../server/request-parser.ts";
-import { LineParser, percentDecode, percentEncode } from "../server/tcp-table.ts";
+import { encodeNetstring, NetstringParser } from "./netstring.ts";
+import { ProtocolError } from "./request-parser.ts";
+import { LineParser, percentDecode, percentEncode } from "./tcp-table.ts";
 
 export interface Question {
   readonly protocol: "socketmap" | "tcp_table";

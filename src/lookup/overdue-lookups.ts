@@ -1,0 +1,36 @@
+/** Notices lookups that are never answered: each has its deadline, so one that is long past it shows a fault of ours. */
+import type { Reply } from "../policy/reply.ts";
+import type { LookupService } from "./lookup-service.ts";
+
+/** `service`, with an eye on the lookups that had to wait. */
+export class OverdueLookups implements LookupService {
+  readonly #service: LookupService;
+  readonly #now: () => number;
+  /** When they began, the oldest first. */
+  readonly #waiting = new Set<{ readonly since: number }>();
+
+  /** @param now milliseconds that only ever pass */
+  constructor(service: LookupService, now: () => number) {
+    this.#service = service;
+    this.#now = now;
+  }
+
+  lookup(map: string, key: string, client?: object): Reply | Promise<Reply> {
+    const reply = this.#service.lookup(map, key, client);
+    if (reply instanceof Promise) void this.#watch(reply);
+    return reply;
+  }
+
+  /** Milliseconds for which the oldest question has been waiting; 0 where none waits. */
+  longestWait(): number {
+    for (const { since } of this.#waiting) return this.#now() - since;
+    return 0;
+  }
+
+  async #watch(reply: Promise<Reply>): Promise<void> {
+    const question = { since: this.#now() };
+    this.#waiting.add(question);
+    await reply;
+    this.#waiting.delete(question);
+  }
+}

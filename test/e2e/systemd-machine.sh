@@ -36,6 +36,7 @@ mount --bind "$checkout/node_modules" usr/lib/stsmapd/node_modules
 touch usr/lib/stsmapd/bin/node
 mount --bind "$node" usr/lib/stsmapd/bin/node
 cp "$checkout"/systemd/*.service "$checkout"/systemd/*.socket etc/systemd/system/
+cp "$checkout/systemd/stsmapd" usr/bin/
 cp "$checkout/systemd/sysusers.conf" usr/lib/sysusers.d/stsmapd.conf
 chroot . systemd-sysusers stsmapd.conf
 

@@ -40,6 +40,11 @@ class Running implements AsyncDisposable {
     return this.#daemon.log;
   }
 
+  /** The first line with this message, once it is there. */
+  logged(message: string): Promise<LogLine> {
+    return this.#daemon.logged(message);
+  }
+
   /** On one connection for as long as the daemon runs. */
   async ask(domain: string, map = "postfix"): Promise<string> {
     const { status, text } = await this.#client.query(map, domain);
@@ -101,9 +106,7 @@ describe("an override", () => {
     world.publish(D);
     await using running = await Running.start(world, `overrides: [{ domain: ${D}, action: testing }]\n`);
     expect(await running.ask(D)).toBe("NOTFOUND ");
-    await expect
-      .poll(() => running.log.some(({ msg, domain }) => msg === "resolved" && domain === D))
-      .toBe(true);
+    expect(await running.logged("resolved")).toMatchObject({ domain: D });
     world.dns.behave("*", "servfail");
     await running.reload("");
     expect(await running.ask(D)).toBe(`OK ${secure(D)}`);

@@ -1,5 +1,4 @@
 /** `stsmapd serve`: the daemon in the foreground. */
-import { once } from "node:events";
 import process from "node:process";
 
 import { loadConfig } from "../config.ts";
@@ -17,23 +16,13 @@ import { Notifier } from "../systemd/notifier.ts";
 import { startWatchdog } from "../systemd/watchdog.ts";
 import { VERSION } from "../version.ts";
 import { ExitCode } from "./exit-code.ts";
-
-const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
+import { SignalRequest, stopSignal } from "./signals.ts";
 
 /** Runs until a stop signal; a second one ends the process at once. Throws what {@link startDaemon} throws. */
 export async function serve(options: { readonly config?: string }): Promise<number> {
-  let running: (() => void) | undefined;
-  let state: (() => Promise<void>) | undefined;
-  const asked = { reload: false, state: false };
-  // From the start: Node itself would open its debugger's port, or end.
-  process.on("SIGUSR1", () => {
-    if (state === undefined) asked.state = true;
-    else void state();
-  });
-  process.on("SIGHUP", () => {
-    if (running === undefined) asked.reload = true;
-    else running();
-  });
+  // From the start: Node itself would open its debugger's port on SIGUSR1, and end on SIGHUP.
+  const stateAsked = new SignalRequest("SIGUSR1");
+  const reloadAsked = new SignalRequest("SIGHUP");
   const { sockets, notifySocket, watchdog } = takeSystemdEnvironment(process.env, process.pid);
   const handedDown = sockets.map(({ name }) => name);
   const readConfig = () => loadConfig({ path: options.config, env: process.env, handedDown });
@@ -53,20 +42,18 @@ export async function serve(options: { readonly config?: string }): Promise<numb
   const daemon = await startDaemon(config, log, process.env, metrics, sockets);
   const { addresses: listen, admin, metrics: page } = daemon;
   const status = `answering on ${listen.join(", ")}`;
-  running = () => {
-    notifier.reloading();
-    reload(daemon, readConfig, reloads, logDomains);
-    notifier.ready(status);
-  };
-  state = async () => log.info(await daemon.state(), "state");
   const stopWatchdog = watchdog === undefined ? undefined : feedWatchdog(watchdog, daemon, notifier, log);
   try {
     log.info({ version: VERSION, listen, store: config.store.path, admin, metrics: page }, "ready");
     notifier.ready(status);
-    if (asked.reload) running();
-    if (asked.state) await state();
+    reloadAsked.use(() => {
+      notifier.reloading();
+      reload(daemon, readConfig, reloads, logDomains);
+      notifier.ready(status);
+    });
+    stateAsked.use(() => void printState(daemon, log));
     log.info({ signal: await stopAsked }, "stopping");
-    running = () => {};
+    reloadAsked.use(() => {});
     notifier.stopping();
   } finally {
     stopWatchdog?.();
@@ -94,6 +81,10 @@ function reload(
   }
 }
 
+async function printState(daemon: Daemon, log: Logger): Promise<void> {
+  log.info(await daemon.state(), "state");
+}
+
 /** @param patience milliseconds */
 function feedWatchdog(patience: number, daemon: Daemon, notifier: Notifier, log: Logger): () => void {
   return startWatchdog({
@@ -103,19 +94,4 @@ function feedWatchdog(patience: number, daemon: Daemon, notifier: Notifier, log:
     onFailure: (reason) =>
       log.error({ reason }, "the daemon does not answer itself; the watchdog will restart it"),
   });
-}
-
-/** The first stop signal; from then on the next one ends the process. */
-async function stopSignal(): Promise<string> {
-  const controller = new AbortController();
-  const { signal } = controller;
-  const name = await Promise.race(
-    STOP_SIGNALS.map(async (stopSignalName) => {
-      await once(process, stopSignalName, { signal });
-      return stopSignalName;
-    }),
-  );
-  controller.abort();
-  for (const next of STOP_SIGNALS) process.once(next, () => process.exit(ExitCode.software));
-  return name;
 }

@@ -112,7 +112,7 @@ it("a question goes on with the client who asks, on whom the turns depend", () =
     return NOT_FOUND;
   };
   const client = {};
-  new OverdueLookups({ lookup }, () => 0).lookup("postfix", "one.example", client);
+  void new OverdueLookups({ lookup }, () => 0).lookup("postfix", "one.example", client);
   expect(asked).toEqual([["postfix", "one.example", client]]);
   expect(asked[0]?.[2]).toBe(client);
 });

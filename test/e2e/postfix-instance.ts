@@ -1,4 +1,4 @@
-import { mkdir, readFile, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, utimes, writeFile } from "node:fs/promises";
 import { Daemon, eventually, type Result, run } from "./process.ts";
 
 /** Settings of main.cf, in order. */
@@ -85,7 +85,9 @@ export class PostfixInstance {
     const kept = Object.entries(this.#settings).filter(([name]) => !replaced.has(name));
     const lines = kept.map(([name, value]) => `${name} = ${value}\n`);
     const file = `${this.configFolder}/main.cf`;
-    await writeFile(file, `${lines.join("")}${fragment}`);
+    // A process of Postfix that starts now is not to read half of it.
+    await writeFile(`${file}.next`, `${lines.join("")}${fragment}`);
+    await rename(`${file}.next`, file);
     await this.settle();
   }
 

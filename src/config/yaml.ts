@@ -48,7 +48,9 @@ export function readYaml(text: string): YamlFile {
   const locate = (path: Path, part: "key" | "value"): string => place(offsetOf(document, path, part));
   if (syntax.length > 0) return { value: undefined, problems, locate };
   try {
-    return { value: document.toJS(), problems, locate };
+    const value: unknown = document.toJS();
+    if (containsItself(value)) throw new ReferenceError("an alias stands inside of what it refers to");
+    return { value, problems, locate };
   } catch (error) {
     // An alias without an anchor, or aliases that multiply.
     const message = error instanceof Error ? error.message : String(error);
@@ -77,6 +79,13 @@ function offsetOf(document: yaml.Document.Parsed, path: Path, part: "key" | "val
     if (!node) break;
   }
   return offset;
+}
+
+/** An alias may stand for what it is a part of; whoever walks over such a value never comes to an end. */
+function containsItself(value: unknown, above: readonly unknown[] = []): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (above.includes(value)) return true;
+  return Object.values(value).some((item) => containsItself(item, [...above, value]));
 }
 
 function startOf(node: unknown): number | undefined {

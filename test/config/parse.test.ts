@@ -224,6 +224,7 @@ lookupp: {}
     ["a: [", "1:5", /^Flow sequence/], // not closed
     ["log:\n\tlevel: info", "2:1", /^Tabs/], // a tab as indentation
     ["log: *x", "1:1", /^Unresolved alias/],
+    ["log: &a [*a]", "1:1", /^an alias stands inside of what it refers to/], // would be walked over without end
     ["log: !secret x", "1:6", /^Unresolved tag/],
     ["log: {}\n---\ndns: {}", "2:1", /multiple documents/], // the second would be lost
     ["- log", "1:1", /^a list where a map is expected/],

@@ -15,7 +15,7 @@ import type { PolicyStore } from "../store/store.ts";
 import { DANE_NOT_ASKED } from "./dane/dane-source.ts";
 import type { DaneSource, KnownDane } from "./dane/dane-source.ts";
 import { Stop, withinDeadline } from "./deadline.ts";
-import { DomainMemory } from "./domain-memory.ts";
+import { DomainMemory, UNREADABLE } from "./domain-memory.ts";
 import type { DomainState } from "./domain-state.ts";
 import type { LookupEvents } from "./events.ts";
 import { livePin } from "./freshness.ts";
@@ -216,6 +216,7 @@ export class LookupEngine {
 
   /** What can be said of `domain` without waiting further: a policy that does not come in time is none. */
   #lateReply(domain: string, profile: MapProfile): Reply {
+    if (this.#memory.entry(domain) === UNREADABLE) return unreadable(domain);
     const state = this.#memory.get(domain);
     const finding = state?.finding(this.#deps.now()) ?? { kind: "absent" };
     const dane = needsDane(finding, profile)

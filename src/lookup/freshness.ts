@@ -130,6 +130,23 @@ export function madeDue(entry: Entry, now: number): Entry {
 }
 
 /**
+ * `entry`, for which no policy came although it was {@link madeDue}, with its policy due when it was `before`: that the
+ * administrator asked once is no reason to go on asking.
+ */
+export function asPlanned(entry: Entry, before: Entry): Entry {
+  const { pin, failure } = entry;
+  const isSameFailure = failure?.failedAt === before.failure?.failedAt;
+  return {
+    ...entry,
+    pin: pin && { ...pin, renewAt: Math.max(pin.renewAt, before.pin?.renewAt ?? 0) },
+    failure: failure && {
+      ...failure,
+      retryAt: Math.max(failure.retryAt, isSameFailure ? (before.failure?.retryAt ?? 0) : 0),
+    },
+  };
+}
+
+/**
  * `entry` with nothing due before its next check. For one whose policy cannot be fetched now, there being no record: what is
  * due and cannot be done would otherwise be tried at every query.
  */

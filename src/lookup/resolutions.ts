@@ -7,7 +7,7 @@ import { UNREADABLE } from "./domain-memory.ts";
 import type { DomainMemory } from "./domain-memory.ts";
 import { DomainState } from "./domain-state.ts";
 import type { LookupEvents, ResolutionOutcome, ResolutionTrigger } from "./events.ts";
-import { livePin, madeDue } from "./freshness.ts";
+import { asPlanned, livePin, madeDue } from "./freshness.ts";
 import { resolvePolicy } from "./resolution.ts";
 import type { ResolutionDeps, ResolutionResult } from "./resolution.ts";
 import { TurnGivenUp, Turns } from "./turns.ts";
@@ -203,13 +203,15 @@ export class Resolutions {
     const startedAt = now();
     const known = memory.entry(domain);
     const readable = known === UNREADABLE ? undefined : known;
-    const before = trigger === "command" && readable ? madeDue(readable, startedAt) : readable;
+    const isCommanded = trigger === "command" && readable !== undefined;
+    const before = isCommanded ? madeDue(readable, startedAt) : readable;
     const result = await this.#untilStop((signal) => resolvePolicy(domain, before, this.#deps, signal));
     const { outcome } = result;
-    // The clock may have been set back meanwhile.
-    const entry = rebased(result.entry, now());
-    const state = new DomainState(entry, unknownBecause(outcome));
     const isFetched = outcome.kind === "fetched";
+    const learnt = isCommanded && !isFetched ? asPlanned(result.entry, readable) : result.entry;
+    // The clock may have been set back meanwhile.
+    const entry = rebased(learnt, now());
+    const state = new DomainState(entry, unknownBecause(outcome));
     const isUnreadable = known === UNREADABLE && !isFetched;
     // A resolution that stopping cut short has learnt nothing that is worth remembering.
     if (stop.isCalled && !isFetched) return { state, result, isUnreadable };

@@ -92,6 +92,31 @@ it("a row that cannot be read is not taken for one that is not there", async () 
   expect(world.askNow(D), "once the store can be read again").toBe(secure(D));
 });
 
+it("a row that cannot be read is not taken for one that is not there at the deadline either", async () => {
+  let plan: Failing | undefined;
+  await using world = await startWorld({
+    engine: { deadline: 20 },
+    resolver: { resolve: () => new Promise(() => {}) },
+    wrapStore: (inner) => (plan = failing(inner)).store,
+  });
+  plan!.fail("get", "io", 1, Infinity);
+  expect(await world.ask(D)).toBe(`TEMP the cache cannot be read, and may hold a policy of ${D}`);
+});
+
+it("a policy whose refresh came to nothing is due when it was before", async () => {
+  await using world = await startWorld();
+  world.publish(D);
+  await world.ask(D);
+  const planned = world.store.get(D)?.pin?.renewAt;
+  world.host.respond(D, { status: 500 });
+  await world.engine.refetch(D);
+  expect(world.store.get(D)?.failure).toBeDefined();
+  expect(world.store.get(D)?.pin?.renewAt).toBe(planned);
+  world.withdrawRecord(D);
+  await world.engine.refetch(D);
+  expect(world.store.get(D)?.pin?.renewAt).toBe(planned);
+});
+
 it("what DNS says of a domain without policy is not written", async () => {
   await using world = await startWorld();
   await world.ask(D);

@@ -40,6 +40,9 @@ export class RetryingStore implements PolicyStore {
   readonly #mostKept: number;
   /** By domain, the longest kept first. */
   readonly #kept = new Map<string, Kept>();
+  /** The `now` of a {@link rebase} that failed. */
+  #owedRebase: number | undefined;
+  #rebasing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #retrying: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -58,8 +61,10 @@ export class RetryingStore implements PolicyStore {
   }
 
   async put(entry: Entry): Promise<void> {
+    // What is kept is older, and must not be written behind this: a failure of the same check would be set back.
+    if (this.#kept.has(entry.domain)) this.#keep(entry);
     try {
-      await this.#inner.put(entry);
+      await this.#put(entry);
     } catch (error) {
       if (isWorthRetry(error)) this.#keep(entry);
       throw error;
@@ -76,7 +81,7 @@ export class RetryingStore implements PolicyStore {
   rebase(now: number): Promise<number> {
     for (const [domain, kept] of this.#kept)
       this.#kept.set(domain, { ...kept, entry: rebased(kept.entry, now) });
-    return this.#inner.rebase(now);
+    return this.#rebase(now);
   }
 
   /** Tries what is kept once more, then closes. */
@@ -138,6 +143,29 @@ export class RetryingStore implements PolicyStore {
     return this.#kept.size + this.#inner.waitingWrites();
   }
 
+  async #rebase(now: number): Promise<number> {
+    try {
+      const moved = await this.#inner.rebase(now);
+      this.#owedRebase = undefined;
+      return moved;
+    } catch (error) {
+      this.#owedRebase = now;
+      throw error;
+    }
+  }
+
+  /** Not before a rebase that failed: a row from ahead of the clock would pass for newer than `entry`, and stay. */
+  async #put(entry: Entry): Promise<void> {
+    if (this.#owedRebase !== undefined) {
+      const owed = this.#owedRebase;
+      this.#rebasing ??= this.#rebase(owed)
+        .then(() => undefined)
+        .finally(() => (this.#rebasing = undefined));
+      await this.#rebasing;
+    }
+    await this.#inner.put(entry);
+  }
+
   #keep(entry: Entry): void {
     const { domain } = entry;
     const before = this.#kept.get(domain);
@@ -187,7 +215,7 @@ export class RetryingStore implements PolicyStore {
     const isStillKept = () => this.#kept.get(entry.domain) === kept;
     if (!isStillKept()) return true;
     try {
-      const written = this.#inner.put(entry);
+      const written = this.#put(entry);
       // Of the same moment, and so of the same transaction.
       if (dane !== undefined) this.#inner.noteDane(entry.domain, dane);
       await written;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { RetryingStore, type RetryingStoreOptions } from "../../src/store/retrying-store.ts";
-import type { PolicyStore } from "../../src/store/store.ts";
+import { StoreError, type PolicyStore } from "../../src/store/store.ts";
 import { describeStore } from "./contract.ts";
 import { DAY, entry, failure, HOUR, pin, T0 } from "./entries.ts";
 import { failing } from "./failing-store.ts";
@@ -26,6 +26,17 @@ function full(options: RetryingStoreOptions = {}) {
 const isFull = expect.objectContaining({ name: "StoreError", code: "full" });
 
 describe("what could not be written", () => {
+  it("is not written behind what was put later", async () => {
+    const { disk, store, mend } = full({ retryDelay: 1 });
+    const older = entry("a", { failure: failure({ count: 2 }) });
+    const newer = entry("a", { failure: failure({ count: 3, failedAt: T0 + HOUR }) });
+    await expect(store.put(older)).rejects.toEqual(isFull);
+    mend();
+    await store.put(newer);
+    await expect.poll(() => store.waitingWrites()).toBe(0);
+    expect(disk.get("a")).toEqual(newer);
+  });
+
   it("is rejected, seen by get, and written by itself once there is room", async () => {
     const { disk, store, mend } = full({ retryDelay: 1 });
     await expect(store.put(entry("a"))).rejects.toEqual(isFull);
@@ -153,3 +164,23 @@ async function beforeClosing(disk: PolicyStore, store: PolicyStore) {
   await store.close();
   return last;
 }
+
+it("a put waits for a rebase that failed, lest a row from ahead of the clock passes for the newer one", async () => {
+  const disk: PolicyStore = new MemoryStore();
+  let isFailing = true;
+  const inner = Object.assign(disk, {
+    rebase: async (now: number) => {
+      if (isFailing) throw new StoreError("full", "the disk is full");
+      return MemoryStore.prototype.rebase.call(disk, now);
+    },
+  });
+  const ahead = { pin: pin({ recordId: "old", fetchedAt: T0 + DAY }), checkedAt: T0 + DAY, usedAt: T0 + DAY };
+  await disk.put(entry("a", ahead));
+  const store = new RetryingStore(inner, { retryDelay: 1 });
+  await expect(store.rebase(T0)).rejects.toEqual(isFull);
+  const newer = entry("a", { pin: pin({ recordId: "new", fetchedAt: T0 + HOUR }), checkedAt: T0 + HOUR });
+  await expect(store.put(newer)).rejects.toEqual(isFull);
+  isFailing = false;
+  await expect.poll(() => disk.get("a")?.pin?.recordId).toBe("new");
+  await store.close();
+});

@@ -23,7 +23,7 @@ export function failureClassOf(reason: FetchFailureReason): FetchFailureClass {
   return reason.startsWith("certificate-") ? "sts-webpki-invalid" : "sts-policy-fetch-error";
 }
 
-/** The `code` that Node and undici give their errors, or nothing. */
+/** The `code` that Node gives its errors, or nothing. */
 export function errorCode(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
 }

@@ -69,8 +69,8 @@ export class HttpsPolicyFetcher implements PolicyFetcher {
   async fetch(domain: string, signal?: AbortSignal): Promise<FetchedPolicy> {
     const { port, timeoutMs, now } = this.#options;
     const host = `mta-sts.${domain}`;
-    const origin = `https://${host}${port === 443 ? "" : `:${port}`}`;
-    const trace: FetchTraceDraft = { url: origin + PATH };
+    const authority = port === 443 ? host : `${host}:${port}`;
+    const trace: FetchTraceDraft = { url: `https://${authority}${PATH}` };
     const deadline = new Deadline(timeoutMs, now, signal);
     try {
       const route = await this.#route(host, trace, deadline);
@@ -79,7 +79,7 @@ export class HttpsPolicyFetcher implements PolicyFetcher {
       deadline.resume();
       try {
         const client = await this.#loadClient();
-        const body = await client.get(host, { origin, path: PATH, ...route }, trace, deadline);
+        const body = await client.get(host, { authority, path: PATH, ...route }, trace, deadline);
         return { ...parse(body), trace: { ...trace, durationMs: deadline.spentMs } };
       } finally {
         release();

@@ -29,8 +29,8 @@ export interface PolicyClientOptions {
 }
 
 interface Target extends Route {
-  /** `https://mta-sts.example.com`, with the port if it is not 443. */
-  readonly origin: string;
+  /** `mta-sts.example.com`, with the port if it is not 443. */
+  readonly authority: string;
   readonly path: string;
 }
 
@@ -50,7 +50,7 @@ export class PolicyClient {
   async get(host: string, target: Target, trace: FetchTraceDraft, deadline: Deadline): Promise<Uint8Array> {
     const { signal } = deadline;
     const { userAgent, maxBytes, connectTimeoutMs } = this.#options;
-    const { origin, path } = target;
+    const { authority, path } = target;
     deadline.step = "connecting";
     deadline.connecting(connectTimeoutMs);
     const transport = await this.#connect(host, target, trace, signal);
@@ -60,7 +60,7 @@ export class PolicyClient {
       try {
         deadline.connected();
         deadline.step = "waiting for the policy";
-        return await requestPolicy(socket, { origin, path, userAgent, maxBytes }, trace, signal);
+        return await requestPolicy(socket, { authority, path, userAgent, maxBytes }, trace, signal);
       } finally {
         socket.destroy();
       }

@@ -1,4 +1,4 @@
-/** What a policy fetch is asked, gives, and how it fails. The implementation over undici is in https-policy-fetcher.ts. */
+/** What a policy fetch is asked, gives, and how it fails. The implementation is in https-policy-fetcher.ts. */
 import type { Policy } from "../../policy/policy.ts";
 
 /** What was seen of the policy host, as far as the fetch got, failed or not; `check` and TLSRPT show it. */

@@ -1,6 +1,6 @@
 /** One GET over a connection that stands, and what of an answer counts as a policy file (RFC 8461 §3.2, §3.3). */
+import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import type { TLSSocket } from "node:tls";
-import { Client, type Dispatcher } from "undici";
 import { errorCode, errorText, FetchFailure, type FetchTraceDraft } from "./fetch-failure.ts";
 import { handshakeFailure } from "./tls-failure.ts";
 
@@ -17,8 +17,8 @@ const WIRE_OCTETS_BESIDE_BODY = 512 * 1024;
 const TEXT_PLAIN = /^text\/plain[ \t]*(?:;|$)/i;
 
 export interface PolicyRequest {
-  /** `https://mta-sts.example.com`, with the port if it is not 443. */
-  readonly origin: string;
+  /** `mta-sts.example.com`, with the port if it is not 443. */
+  readonly authority: string;
   readonly path: string;
   readonly userAgent: string;
   /** Octets the body may have. */
@@ -33,51 +33,72 @@ export interface PolicyRequest {
  */
 export async function requestPolicy(
   socket: TLSSocket,
-  request: PolicyRequest,
+  policyRequest: PolicyRequest,
   trace: FetchTraceDraft,
   signal: AbortSignal,
 ): Promise<Uint8Array> {
-  limitWireOctets(socket, WIRE_OCTETS_BESIDE_BODY + WIRE_OCTETS_PER_BODY_OCTET * request.maxBytes);
-  const client = new Client(request.origin, {
-    connect: onlyOnce(socket),
-    maxHeaderSize: MAX_HEADER_OCTETS,
-    // The fetch's deadline covers both.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  });
-  try {
-    const response = await client.request({
-      method: "GET",
-      path: request.path,
-      headers: { "user-agent": request.userAgent, accept: "text/plain", "accept-encoding": "identity" },
-      reset: true,
-      signal,
-    });
+  // Nobody would tell node:http of what ended before it began.
+  if (socket.destroyed) throw new FetchFailure("http-error", "closed the connection before it answered");
+  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+  const abort = () => reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  const { maxBytes } = policyRequest;
+  const sent = send(socket, policyRequest);
+  sent.on("error", reject);
+  sent.on("upgrade", () =>
+    reject(new FetchFailure("http-error", "changed the protocol without being asked")),
+  );
+  sent.on("response", (response) => {
+    response.on("error", reject);
     try {
-      trace.status = response.statusCode;
-      checkHead(response, trace, request.maxBytes);
-      return await readBody(response, trace, request.maxBytes);
-    } finally {
-      // Without a listener, what destroying the connection does to a body not read to its end would be an uncaught error.
-      response.body.on("error", () => {}).destroy();
+      trace.status = response.statusCode ?? 0;
+      checkHead(response, trace, maxBytes);
+      collectBody(response, trace, maxBytes, resolve, reject);
+    } catch (error) {
+      reject(error);
     }
+  });
+  limitWireOctets(sent, WIRE_OCTETS_BESIDE_BODY + WIRE_OCTETS_PER_BODY_OCTET * maxBytes);
+  try {
+    return await promise;
   } catch (error) {
     if (error instanceof FetchFailure || signal.aborted) throw error;
     throw requestFailure(error);
   } finally {
-    await client.destroy();
+    signal.removeEventListener("abort", abort);
+    sent.destroy();
   }
 }
 
-function checkHead(response: Dispatcher.ResponseData, trace: FetchTraceDraft, maxBytes: number): void {
-  const { statusCode, headers } = response;
+function send(socket: TLSSocket, { authority, path, userAgent }: PolicyRequest): ClientRequest {
+  const sent = request({
+    createConnection: () => socket,
+    path,
+    headers: {
+      host: authority,
+      connection: "close",
+      "user-agent": userAgent,
+      accept: "text/plain",
+      "accept-encoding": "identity",
+    },
+    maxHeaderSize: MAX_HEADER_OCTETS,
+    insecureHTTPParser: false,
+  });
+  // Their octets are counted; node:http would leave out what is beyond a number of them without a word.
+  sent.maxHeadersCount = 0;
+  sent.end();
+  return sent;
+}
+
+function checkHead(response: IncomingMessage, trace: FetchTraceDraft, maxBytes: number): void {
+  const { statusCode = 0, headersDistinct: headers } = response;
   const contentType = oneValue(headers["content-type"]);
   if (contentType !== undefined) trace.contentType = contentType;
   const date = oneValue(headers["date"]);
   if (date !== undefined) trace.date = date;
   // RFC 8461 §3.3: anything but 200 is no policy, and redirects are not followed.
   if (statusCode !== 200) {
-    if (statusCode > 599)
+    if (statusCode < 100 || statusCode > 599)
       throw new FetchFailure("http-error", `answered with status ${statusCode}, which HTTP does not know`);
     const redirect = statusCode >= 300 && statusCode <= 399 ? ", and redirects must not be followed" : "";
     throw new FetchFailure(`status-${statusCode}`, `answered with status ${statusCode}${redirect}`);
@@ -105,56 +126,50 @@ function checkHead(response: Dispatcher.ResponseData, trace: FetchTraceDraft, ma
     throw new FetchFailure("too-large", `policy has ${length} octets, more than ${maxBytes}`);
 }
 
-async function readBody(
-  response: Dispatcher.ResponseData,
+function collectBody(
+  response: IncomingMessage,
   trace: FetchTraceDraft,
   maxBytes: number,
-): Promise<Uint8Array> {
+  resolve: (body: Uint8Array) => void,
+  reject: (error: unknown) => void,
+): void {
   const chunks: Uint8Array[] = [];
+  let octets = 0;
   trace.bytes = 0;
-  for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
-    trace.bytes += chunk.length;
-    if (trace.bytes > maxBytes)
-      throw new FetchFailure("too-large", `policy has more than ${maxBytes} octets`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+  response.on("data", (chunk: Uint8Array) => {
+    octets += chunk.length;
+    trace.bytes = octets;
+    if (octets <= maxBytes) chunks.push(chunk);
+    else reject(new FetchFailure("too-large", `policy has more than ${maxBytes} octets`));
+  });
+  response.on("end", () => resolve(Buffer.concat(chunks)));
 }
 
-/** Hands out the one connection; undici would ask for another when it breaks before the request is written. */
-function onlyOnce(socket: TLSSocket): NonNullable<Client.Options["connect"]> {
-  let used = false;
-  return (_options, callback) => {
-    const broken = used || socket.destroyed;
-    used = true;
-    // undici wants the answer after the call, not within it.
-    queueMicrotask(() => {
-      if (broken) callback(new FetchFailure("http-error", "closed the connection before it answered"), null);
-      else callback(null, socket);
+/** Bounds what limits on header and body do not see: interim answers, chunks of one octet and trailers without end. */
+function limitWireOctets(sent: ClientRequest, limit: number): void {
+  sent.on("socket", (socket) => {
+    socket.on("data", () => {
+      if (socket.bytesRead > limit)
+        sent.destroy(new FetchFailure("too-large", `sent more than ${limit} octets`));
     });
-  };
-}
-
-/** Bounds what limits on header and body do not see: interim answers, chunk extensions and trailers without end. */
-function limitWireOctets(socket: TLSSocket, limit: number): void {
-  socket.on("readable", () => {
-    if (socket.bytesRead <= limit) return;
-    socket.destroy(new FetchFailure("too-large", `sent more than ${limit} octets`));
   });
 }
 
-function oneValue(header: string | string[] | undefined): string | undefined {
-  return typeof header === "string" ? header : header?.join(", ");
+function oneValue(header: readonly string[] | undefined): string | undefined {
+  return header?.join(", ");
 }
 
 function requestFailure(cause: unknown): FetchFailure {
   const code = errorCode(cause);
   // With TLS 1.3 the host's last word on the handshake comes when the client already writes.
   if (code.startsWith("ERR_SSL_")) return handshakeFailure(cause);
-  if (code === "UND_ERR_HEADERS_OVERFLOW") {
+  if (code === "HPE_HEADER_OVERFLOW") {
     return new FetchFailure("http-error", `sent more than ${MAX_HEADER_OCTETS} octets of header`, { cause });
   }
-  if (code === "UND_ERR_SOCKET" || code === "ECONNRESET" || code === "EPIPE") {
+  if (code === "HPE_CHUNK_EXTENSIONS_OVERFLOW") {
+    return new FetchFailure("too-large", "sent too many octets of chunk extensions", { cause });
+  }
+  if (code === "ECONNRESET" || code === "EPIPE" || code === "HPE_INVALID_EOF_STATE") {
     return new FetchFailure("http-error", "closed the connection before the answer was complete", { cause });
   }
   return new FetchFailure("http-error", `broke the rules of HTTP (${errorText(cause)})`, { cause });

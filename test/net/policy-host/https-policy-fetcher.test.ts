@@ -135,6 +135,11 @@ describe("an answer that is no policy", () => {
       "answered with status 999, which HTTP does not know",
       raw("HTTP/1.1 999 What\r\nContent-Length: 0\r\n\r\n"),
     ],
+    [
+      "http-error",
+      "answered with status 99, which HTTP does not know",
+      raw("HTTP/1.1 099 What\r\nContent-Length: 0\r\n\r\n"),
+    ],
     ["media-type", "media type is missing, not text/plain", { body: POLICY, headers: {} }],
     [
       "media-type",
@@ -160,8 +165,42 @@ describe("an answer that is no policy", () => {
     ["too-large", "sent more than 1048576 octets", endless("", "HTTP/1.1 103 Early Hints\r\n\r\n")],
     [
       "too-large",
-      "sent more than 1048576 octets",
+      "sent too many octets of chunk extensions",
       endless(`${HEAD}Transfer-Encoding: chunked\r\n\r\n1;`, "x=y;".repeat(100)),
+    ],
+    [
+      "too-large",
+      "sent more than 1048576 octets",
+      endless(`${HEAD}Transfer-Encoding: chunked\r\n\r\n`, `1;${"x".repeat(1000)}\r\nx\r\n`),
+    ],
+    [
+      "http-error",
+      "sent more than 16384 octets of header",
+      endless(`${HEAD}Transfer-Encoding: chunked\r\n\r\n0\r\n`, "X-Trailer: yes\r\n".repeat(10)),
+    ],
+    [
+      "http-error",
+      "answered with content-encoding gzip",
+      raw(
+        `${HEAD}${"a:\r\n".repeat(3_000)}Content-Encoding: gzip\r\nContent-Length: ${POLICY.length}\r\n\r\n${POLICY}`,
+      ),
+    ],
+    [
+      "media-type",
+      "media type is text/plain, text/html, not text/plain",
+      raw(`${HEAD}Content-Type: text/html\r\nContent-Length: ${POLICY.length}\r\n\r\n${POLICY}`),
+    ],
+    [
+      "http-error",
+      "broke the rules of HTTP",
+      raw(
+        `${HEAD}Content-Length: ${POLICY.length}\r\nTransfer-Encoding: chunked\r\n\r\n${POLICY.length.toString(16)}\r\n${POLICY}\r\n0\r\n\r\n`,
+      ),
+    ],
+    [
+      "http-error",
+      "closed the connection before the answer was complete",
+      raw(`${HEAD}Transfer-Encoding: chunked\r\n\r\n3e8\r\n${POLICY}`, ({ socket }) => socket?.end()),
     ],
     [
       "http-error",
@@ -186,7 +225,7 @@ describe("an answer that is no policy", () => {
     ["http-error", "broke the rules of HTTP", raw("220 mail.example ESMTP\r\n\r\n")],
     [
       "http-error",
-      "closed the connection before the answer was complete",
+      "changed the protocol without being asked",
       raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
     ],
     ["policy-syntax", "policy is not valid: ", { body: "" }],

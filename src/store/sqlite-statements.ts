@@ -26,6 +26,14 @@ interface ModeCount {
   oldest: number;
 }
 
+/** One of the steps that `PolicyStore.history` gives, as it comes from a row. */
+interface Step {
+  readonly domain: RowValues[number] | undefined;
+  readonly at: RowValues[number] | undefined;
+  readonly recordId: RowValues[number] | undefined;
+  readonly outcome: RowValues[number] | undefined;
+}
+
 /** The writer's statements, prepared for one connection. Throws SQLite's errors; the caller opens the transactions. */
 export class SqliteStatements {
   readonly #all;
@@ -53,9 +61,17 @@ export class SqliteStatements {
       { domain, at: failedAt, recordId: failedId, outcome: reason },
     ];
     steps.sort((a, b) => Number(a.at) - Number(b.at));
-    let added = 0;
-    for (const step of steps) if (step.at !== null) added += this.#all.addStep.run(step).changes;
-    if (added > 0) this.#all.trimSteps.run({ domain });
+    for (const step of steps) if (step.at !== null) this.#addStep(step);
+  }
+
+  /** A step is one that is later than the last and says something else. */
+  #addStep(step: Step): void {
+    const { domain, at, recordId, outcome } = step;
+    const last = this.#all.lastStep.get({ domain });
+    const isKnown = last?.record_id === recordId && last?.outcome === outcome;
+    if (isKnown || (last !== undefined && last.first_seen >= Number(at))) return;
+    this.#all.addStep.run(step);
+    if (last !== undefined) this.#all.trimSteps.run({ domain });
   }
 
   noteDane(domain: string, kind: KnownDaneKind): void {
@@ -135,12 +151,12 @@ function prepareAll(db: Database.Database) {
          ${updates.join(", ")},
          used_at = max(domain.used_at, excluded.used_at), change = excluded.change, writer = excluded.writer`,
     ),
-    // A step is one that is later than the last and says something else.
-    addStep: db.prepare(
-      `INSERT INTO id_history (domain, first_seen, record_id, outcome)
-       SELECT :domain, :at, :recordId, :outcome WHERE NOT EXISTS (
-         SELECT 1 FROM (SELECT * FROM id_history WHERE domain = :domain ORDER BY first_seen DESC LIMIT 1)
-         WHERE first_seen >= :at OR (record_id = :recordId AND outcome = :outcome))`,
+    lastStep: db.prepare<[Pick<Step, "domain">], { first_seen: number; record_id: string; outcome: string }>(
+      `SELECT first_seen, record_id, outcome FROM id_history WHERE domain = :domain
+       ORDER BY first_seen DESC LIMIT 1`,
+    ),
+    addStep: db.prepare<[Step]>(
+      "INSERT INTO id_history (domain, first_seen, record_id, outcome) VALUES (:domain, :at, :recordId, :outcome)",
     ),
     trimSteps: db.prepare(
       `DELETE FROM id_history WHERE domain = :domain AND first_seen <= (

@@ -1,4 +1,7 @@
 /** Builds the daemon out of its configuration, starts it, and takes it down in reverse order. */
+// The global of the same name is a getter.
+import { performance } from "node:perf_hooks";
+
 import type { Config } from "./config.ts";
 import { countedLookup, lookupMetrics } from "./events/counted-lookup.ts";
 import { clockEvents, logUnusedSockets, setAsideEvents } from "./events/daemon-events.ts";

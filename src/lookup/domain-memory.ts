@@ -22,11 +22,17 @@ export class DomainMemory {
   readonly #store: PolicyStore;
   readonly #events: LookupEvents;
   readonly #states: LRUCache<string, DomainState>;
+  #changes = 0;
 
   constructor({ store, events, memoryEntries }: DomainMemoryDeps) {
     this.#store = store;
     this.#events = events;
     this.#states = new LRUCache({ max: memoryEntries });
+  }
+
+  /** How often something that was known was replaced or dropped, other than for want of room. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /** From memory, else from the store; undefined where neither has it or the store cannot be read. */
@@ -45,11 +51,13 @@ export class DomainMemory {
   }
 
   set(domain: string, state: DomainState): void {
+    this.#changes += 1;
     this.#states.set(domain, state);
   }
 
   /** Has the store read again when the domain is next asked for. */
   delete(domain: string): void {
+    this.#changes += 1;
     this.#states.delete(domain);
   }
 
@@ -58,6 +66,7 @@ export class DomainMemory {
    * so that a pin that seemed to have expired meanwhile is back.
    */
   rebase(now: number): void {
+    this.#changes += 1;
     // In the order of use, which so stays as it is.
     for (const [domain, { value }] of this.#states.dump()) {
       if (value.entry.pin === undefined) this.#states.delete(domain);

@@ -91,6 +91,16 @@ export class LookupEngine {
     return answer instanceof Promise ? this.#withinDeadline(domain, profile, answer) : answer;
   }
 
+  /** Until when (milliseconds) the last reply for `domain` under `profile` may be repeated, as long as {@link changes} is the same. */
+  repeatableUntil(domain: string, profile: MapProfile): number {
+    return this.#memory.peek(domain)?.prepared(profile)?.until ?? 0;
+  }
+
+  /** Grows whenever something that was known of any domain is replaced or dropped. */
+  get changes(): number {
+    return this.#memory.changes;
+  }
+
   /** Renews the policy of `domain` unless memory knows that nothing is due. Never rejects. */
   async renew(domain: string): Promise<void> {
     const state = this.#memory.peek(domain);

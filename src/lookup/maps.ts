@@ -1,5 +1,4 @@
 /** From Postfix's question, a map name and a next hop, to the engine's. */
-import { policyDomain } from "../policy/domain.ts";
 import type { MapProfile } from "../policy/map-profile.ts";
 import { overrideReply } from "../policy/override.ts";
 import { NOT_FOUND } from "../policy/reply.ts";
@@ -7,6 +6,10 @@ import type { Reply } from "../policy/reply.ts";
 import type { LookupEngine } from "./engine.ts";
 import type { LookupService } from "./lookup-service.ts";
 import type { Overrides } from "./overrides.ts";
+import type { Question } from "./question.ts";
+
+/** Milliseconds for which a question holds its answer: short beside the minute to which use is noted, long beside a lookup. */
+const HOLD_TIME = 1_000;
 
 /** The profile of a map name that is not configured. */
 const DEFAULT_MAP = "postfix";
@@ -33,6 +36,7 @@ export class MapLookup implements LookupService {
   readonly #engine: LookupEngine;
   readonly #now: () => number;
   #rules: LookupRules;
+  #rulesChanged = 0;
 
   /** @param now milliseconds since 1970 */
   constructor(engine: LookupEngine, rules: LookupRules, now: () => number) {
@@ -49,20 +53,38 @@ export class MapLookup implements LookupService {
   /** The rules from the next question on. */
   use(rules: LookupRules): void {
     this.#rules = rules;
+    this.#rulesChanged += 1;
   }
 
   /** What is no domain is NOTFOUND at once and costs no DNS; an override goes before cache and DANE. */
-  lookup(map: string, key: string, client?: object): Reply | Promise<Reply> {
-    const domain = policyDomain(key);
+  lookup(question: Question, client?: object): Reply | Promise<Reply> {
+    const { map, domain } = question;
     if (domain === undefined) return NOT_FOUND;
+    const now = this.#now();
+    const held = question.held(now, this.#changes);
+    if (held !== undefined) return held;
     const profile = profileOf(this.#rules.maps, map);
-    const override = this.#rules.overrides.apply(domain, this.#now());
-    if (override === undefined) return this.#engine.lookup(domain, profile, client);
+    const override = this.#rules.overrides.apply(domain, now);
+    if (override === undefined) {
+      const reply = this.#engine.lookup(domain, profile, client);
+      if (!(reply instanceof Promise)) this.#hold(question, reply, domain, profile);
+      return reply;
+    }
     // Such a policy is followed as if it were in mode testing, so that it is there when the override ends.
     if (override.action.kind === "testing") void this.#engine.lookup(domain, SILENT, client);
     // And so that a pin is renewed for as long as an override lasts, it counts as used.
     else this.#engine.noteUse(domain);
     return overrideReply(override, domain, profile);
+  }
+
+  /** A number that is another whenever an answer that was given may not be repeated. */
+  get #changes(): number {
+    return this.#engine.changes + this.#rulesChanged;
+  }
+
+  #hold(question: Question, reply: Reply, domain: string, profile: MapProfile): void {
+    const until = Math.min(this.#now() + HOLD_TIME, this.#engine.repeatableUntil(domain, profile));
+    question.hold(reply, until, this.#changes);
   }
 }
 

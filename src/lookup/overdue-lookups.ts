@@ -1,6 +1,7 @@
 /** Notices lookups that are never answered: each has its deadline, so one that is long past it shows a fault of ours. */
 import type { Reply } from "../policy/reply.ts";
 import type { LookupService } from "./lookup-service.ts";
+import type { Question } from "./question.ts";
 
 /** `service`, with an eye on the lookups that had to wait. */
 export class OverdueLookups implements LookupService {
@@ -15,8 +16,8 @@ export class OverdueLookups implements LookupService {
     this.#now = now;
   }
 
-  lookup(map: string, key: string, client?: object): Reply | Promise<Reply> {
-    const reply = this.#service.lookup(map, key, client);
+  lookup(question: Question, client?: object): Reply | Promise<Reply> {
+    const reply = this.#service.lookup(question, client);
     if (reply instanceof Promise) void this.#watch(reply);
     return reply;
   }
@@ -28,9 +29,9 @@ export class OverdueLookups implements LookupService {
   }
 
   async #watch(reply: Promise<Reply>): Promise<void> {
-    const question = { since: this.#now() };
-    this.#waiting.add(question);
+    const waiting = { since: this.#now() };
+    this.#waiting.add(waiting);
     await reply;
-    this.#waiting.delete(question);
+    this.#waiting.delete(waiting);
   }
 }

@@ -1,6 +1,6 @@
 /** One client: its requests in, the replies out in the same order, and neither side ever ahead of the other by much. */
 import type { Socket } from "node:net";
-import type { Protocol } from "./protocol.ts";
+import type { Protocol, Request } from "./protocol.ts";
 import { ProtocolError, type RequestParser } from "./request-parser.ts";
 
 /** Requests of one client that may await their answers at once. Postfix has one; further ones wait unparsed. */
@@ -27,7 +27,7 @@ function ignore(): void {}
 export class Connection {
   readonly #socket: Socket;
   readonly #protocol: Protocol;
-  readonly #parser: RequestParser;
+  readonly #parser: RequestParser<Request | string>;
   readonly #onViolation: (error: ProtocolError, socket: Socket) => void;
   /** The oldest request without a written reply comes first. */
   readonly #awaited: Awaited[] = [];
@@ -106,7 +106,7 @@ export class Connection {
     return undefined;
   }
 
-  #nextRequest(): string | undefined {
+  #nextRequest(): Request | string | undefined {
     try {
       return this.#parser.next();
     } catch (error) {

@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import type { NetConnectOpts } from "node:net";
 
 import { encodeNetstring, NetstringParser } from "./netstring.ts";
-import { ProtocolError } from "./request-parser.ts";
+import { asText, ProtocolError } from "./request-parser.ts";
 import { LineParser, percentDecode, percentEncode } from "./tcp-table.ts";
 
 export interface Question {
@@ -47,7 +47,9 @@ export class LookupClientError extends Error {
 export async function ask({ protocol, server, map, key, timeout }: Question): Promise<RawReply> {
   const isSocketmap = protocol === "socketmap";
   const request = isSocketmap ? encodeNetstring(`${map} ${key}`) : `get ${percentEncode(key)}\n`;
-  const parser = isSocketmap ? new NetstringParser(MAX_SOCKETMAP_REPLY) : new LineParser(MAX_TCP_TABLE_REPLY);
+  const parser = isSocketmap
+    ? new NetstringParser(MAX_SOCKETMAP_REPLY, asText)
+    : new LineParser(MAX_TCP_TABLE_REPLY, asText);
   const socket = connect(server);
   const timer = setTimeout(
     () => socket.destroy(new LookupClientError("timeout", `no reply within ${timeout / 1000} s`)),

@@ -12,8 +12,8 @@ export function encodeNetstring(content: string): string {
 }
 
 /** Takes the contents of netstrings out of a stream. Only `0:,` may have a length that begins with zero. */
-export class NetstringParser extends RequestParser {
-  next(): string | undefined {
+export class NetstringParser<Request> extends RequestParser<Request> {
+  next(): Request | undefined {
     const { octets, start } = this;
     let at = start;
     let length = 0;
@@ -31,6 +31,6 @@ export class NetstringParser extends RequestParser {
     if (end >= octets.length) return this.wait();
     if (octets[end] !== COMMA) this.fail("no-comma", "a netstring does not end with a comma");
     this.start = end + 1;
-    return octets.toString("latin1", at + 1, end);
+    return this.read(octets, at + 1, end);
   }
 }

@@ -1,7 +1,4 @@
-/**
- * What the parsers of both protocols share: octets in, cut anywhere, whole requests out. Pure: no socket, no clock.
- * A request is a latin1 string, one char per octet.
- */
+/** What the parsers of both protocols share: octets in, cut anywhere, whole requests out. Pure: no socket, no clock. */
 
 /**
  * - `bad-length`: a netstring's length is missing, has a leading zero, or holds something that is no digit.
@@ -23,16 +20,26 @@ export class ProtocolError extends Error {
 
 const NOTHING = Buffer.alloc(0);
 
-export abstract class RequestParser {
+/** Makes a request of the octets from `start` up to `end`, which are its content. */
+export type ReadRequest<Request> = (octets: Buffer, start: number, end: number) => Request;
+
+/** The content as a latin1 string, one char per octet. */
+export function asText(octets: Buffer, start: number, end: number): string {
+  return octets.toString("latin1", start, end);
+}
+
+export abstract class RequestParser<Request> {
   /** Bytes a request may have. */
   protected readonly limit: number;
+  protected readonly read: ReadRequest<Request>;
   /** What is not taken yet begins at `start`. */
   protected octets: Buffer = NOTHING;
   protected start = 0;
   #dead = false;
 
-  constructor(limit: number) {
+  constructor(limit: number, read: ReadRequest<Request>) {
     this.limit = limit;
+    this.read = read;
   }
 
   /**
@@ -50,7 +57,7 @@ export abstract class RequestParser {
    * The next whole request, or undefined until more octets come. Throws {@link ProtocolError} as soon as the stream
    * cannot be followed any more; from then on the parser is dead: it takes nothing and returns undefined.
    */
-  abstract next(): string | undefined;
+  abstract next(): Request | undefined;
 
   /** For `next`: there is no whole request. Lets go of a chunk whose requests are all taken. */
   protected wait(): undefined {

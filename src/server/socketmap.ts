@@ -1,8 +1,10 @@
 /** The socketmap protocol as Postfix speaks it (socketmap_table(5)): netstrings of `<map> <key>` and of the reply. */
 import type { LookupService } from "../lookup/lookup-service.ts";
+import { Question } from "../lookup/question.ts";
 import { MAX_REPLY_TEXT, temporaryFailure, type Reply } from "../policy/reply.ts";
 import { encodeNetstring, NetstringParser } from "./netstring.ts";
-import { remembered, type Protocol } from "./protocol.ts";
+import { answerWith, Request, type Protocol } from "./protocol.ts";
+import { RecentRequests } from "./recent-requests.ts";
 
 /** Bytes. Postfix's own limit for a query. */
 const MAX_REQUEST = 10_000;
@@ -10,16 +12,11 @@ const MAX_REQUEST = 10_000;
 /** Asking the same again cannot help, hence PERM. Postfix never sends this; who tries by hand shall see what is wrong. */
 const NO_MAP_NAME = encodeNetstring("PERM malformed request: want a map name, a space and a key");
 
-export interface SocketmapRequest {
-  readonly map: string;
-  readonly key: string;
-}
-
-/** Splits the content of a request at its first space; undefined without one. */
-export function parseSocketmapRequest(content: string): SocketmapRequest | undefined {
+/** Splits the content of a request, a latin1 string, at its first space. Returns what refuses it where there is none. */
+export function parseSocketmapRequest(content: string): Request | string {
   const space = content.indexOf(" ");
-  if (space === -1) return undefined;
-  return { map: content.slice(0, space), key: content.slice(space + 1) };
+  if (space === -1) return NO_MAP_NAME;
+  return new Request(new Question(content.slice(0, space), content.slice(space + 1)));
 }
 
 /** The netstring that tells Postfix `reply`, as a latin1 string. A text too long for Postfix becomes TEMP: half a policy is another policy. */
@@ -41,14 +38,9 @@ export function encodeSocketmapReply(reply: Reply): string {
 
 /** Serves all maps of `service`. */
 export function socketmap(service: LookupService): Protocol {
-  const encode = remembered(encodeSocketmapReply);
+  const recent = new RecentRequests(parseSocketmapRequest);
   return {
-    createParser: () => new NetstringParser(MAX_REQUEST),
-    answer(content, client) {
-      const request = parseSocketmapRequest(content);
-      if (request === undefined) return NO_MAP_NAME;
-      const reply = service.lookup(request.map, request.key, client);
-      return reply instanceof Promise ? reply.then(encode) : encode(reply);
-    },
+    createParser: () => new NetstringParser(MAX_REQUEST, recent.find),
+    answer: answerWith(service, encodeSocketmapReply),
   };
 }

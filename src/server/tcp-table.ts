@@ -1,7 +1,9 @@
 /** Postfix's tcp_table protocol (tcp_table(5)): a line asks, a line answers, `%XX` stands for what is not plain. */
 import type { LookupService } from "../lookup/lookup-service.ts";
+import { Question } from "../lookup/question.ts";
 import type { Reply } from "../policy/reply.ts";
-import { remembered, type Protocol } from "./protocol.ts";
+import { answerWith, Request, type Protocol } from "./protocol.ts";
+import { RecentRequests } from "./recent-requests.ts";
 import { RequestParser } from "./request-parser.ts";
 
 const NEWLINE = 0x0a;
@@ -35,15 +37,15 @@ export function percentDecode(text: string): string | undefined {
 }
 
 /** Takes lines, without their newline, out of a stream. */
-export class LineParser extends RequestParser {
-  next(): string | undefined {
+export class LineParser<Request> extends RequestParser<Request> {
+  next(): Request | undefined {
     const { octets, start } = this;
     const newline = octets.indexOf(NEWLINE, start);
     const end = newline === -1 ? octets.length : newline;
     if (end - start > this.limit) this.fail("too-long", `a request is longer than ${this.limit} bytes`);
     if (newline === -1) return this.wait();
     this.start = newline + 1;
-    return octets.toString("latin1", start, end);
+    return this.read(octets, start, end);
   }
 }
 
@@ -75,15 +77,13 @@ function replyLine(code: 200 | 400 | 500, text: string): string {
  * without a word: Postfix has no key as long as that.
  */
 export function tcpTable(service: LookupService, map: string): Protocol {
-  const encode = remembered(encodeTcpTableReply);
+  const recent = new RecentRequests((line): Request | string => {
+    if (line.startsWith("put ")) return READ_ONLY;
+    const key = line.startsWith("get ") ? percentDecode(line.slice(4)) : undefined;
+    return key === undefined ? MALFORMED : new Request(new Question(map, key));
+  });
   return {
-    createParser: () => new LineParser(MAX_REQUEST_LINE),
-    answer(line, client) {
-      if (line.startsWith("put ")) return READ_ONLY;
-      const key = line.startsWith("get ") ? percentDecode(line.slice(4)) : undefined;
-      if (key === undefined) return MALFORMED;
-      const reply = service.lookup(map, key, client);
-      return reply instanceof Promise ? reply.then(encode) : encode(reply);
-    },
+    createParser: () => new LineParser(MAX_REQUEST_LINE, recent.find),
+    answer: answerWith(service, encodeTcpTableReply),
   };
 }

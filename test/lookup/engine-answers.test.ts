@@ -4,6 +4,7 @@ import { DnsError } from "../../src/net/dns/resolver.ts";
 import { FetchError } from "../../src/net/policy-host/policy-fetcher.ts";
 import { NOT_FOUND } from "../../src/policy/reply.ts";
 import type { MapProfile } from "../../src/policy/map-profile.ts";
+import { Question } from "../../src/lookup/question.ts";
 import { HOUR, MINUTE, SECOND } from "../helpers/clock.ts";
 import { secure, startWorld, type World } from "../helpers/world.ts";
 
@@ -90,7 +91,7 @@ it.each(["192.0.2.1", "[192.0.2.1]", ".example.com", "/var/run/lmtp", "\xff.exam
   "what is no domain (%j) is not found at once, with no DNS",
   async (key) => {
     await using world = await startWorld();
-    expect(world.service.lookup("postfix", key)).toBe(NOT_FOUND);
+    expect(world.service.lookup(new Question("postfix", key))).toBe(NOT_FOUND);
     expect(world.dns.log).toEqual([]);
   },
 );

@@ -1,5 +1,6 @@
 /** Many ask at once: single flight. */
 import { expect, it } from "vitest";
+import { Question } from "../../src/lookup/question.ts";
 import { listen } from "../../src/server/listener.ts";
 import { socketmap } from "../../src/server/socketmap.ts";
 import { SocketmapClient } from "../helpers/postfix-client.ts";
@@ -31,7 +32,9 @@ it("three maps and two spellings of one domain are one resolution", async () => 
   world.publish(D);
   const keys = [D, "D.Example", `[${D}]:587`];
   const maps = ["postfix", "postfix310", "QUERY", "unknown"];
-  await Promise.all(maps.flatMap((map) => keys.map(async (key) => world.service.lookup(map, key))));
+  await Promise.all(
+    maps.flatMap((map) => keys.map(async (key) => world.service.lookup(new Question(map, key)))),
+  );
   expect([world.recordQueries(D), world.host.requests(D)]).toEqual([1, 1]);
 });
 

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { afterEach, expect, it } from "vitest";
 import { OverdueLookups } from "../../src/lookup/overdue-lookups.ts";
 import type { LookupService } from "../../src/lookup/lookup-service.ts";
+import { Question } from "../../src/lookup/question.ts";
 import { selfTest, type TestedListener } from "../../src/parts/self-test.ts";
 import { NOT_FOUND, type Reply } from "../../src/policy/reply.ts";
 import { listen, type LookupServer } from "../../src/server/listener.ts";
@@ -13,6 +14,7 @@ import { SocketmapClient } from "../helpers/postfix-client.ts";
 
 const service: LookupService = { lookup: () => NOT_FOUND };
 const events = { onViolation() {}, onAcceptError() {}, onFullChange() {} };
+const ONE = new Question("postfix", "one.example");
 const DEADLINE = 20_000;
 const LONG = 10_000;
 const SHORT = 200;
@@ -112,9 +114,9 @@ it("a question goes on with the client who asks, on whom the turns depend", () =
     return NOT_FOUND;
   };
   const client = {};
-  void new OverdueLookups({ lookup }, () => 0).lookup("postfix", "one.example", client);
-  expect(asked).toEqual([["postfix", "one.example", client]]);
-  expect(asked[0]?.[2]).toBe(client);
+  void new OverdueLookups({ lookup }, () => 0).lookup(ONE, client);
+  expect(asked).toEqual([[ONE, client]]);
+  expect(asked[0]?.[1]).toBe(client);
 });
 
 it("a question that waits is known by its age until it is answered", async () => {
@@ -122,10 +124,10 @@ it("a question that waits is known by its age until it is answered", async () =>
   const answers = [Promise.withResolvers<Reply>(), Promise.withResolvers<Reply>()];
   let asked = 0;
   const overdue = new OverdueLookups({ lookup: () => answers[asked++]?.promise ?? NOT_FOUND }, () => now);
-  void overdue.lookup("postfix", "one.example");
+  void overdue.lookup(ONE);
   now = 3_000;
-  void overdue.lookup("postfix", "two.example");
-  expect(overdue.lookup("postfix", "three.example")).toBe(NOT_FOUND);
+  void overdue.lookup(new Question("postfix", "two.example"));
+  expect(overdue.lookup(new Question("postfix", "three.example"))).toBe(NOT_FOUND);
   now = 4_000;
   expect(overdue.longestWait()).toBe(3_000);
   answers[0]?.resolve(NOT_FOUND);

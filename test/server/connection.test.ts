@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { LookupService } from "../../src/lookup/lookup-service.ts";
+import type { Question } from "../../src/lookup/question.ts";
 import { NOT_FOUND, type Reply } from "../../src/policy/reply.ts";
 import { MAX_AWAITED } from "../../src/server/connection.ts";
 import { listen, type LookupServer } from "../../src/server/listener.ts";
@@ -47,7 +48,7 @@ class Desk implements LookupService {
   readonly asked: string[] = [];
   readonly #waiting = new Map<string, () => void>();
 
-  lookup(_map: string, key: string): Reply | Promise<Reply> {
+  lookup({ key }: Question): Reply | Promise<Reply> {
     this.asked.push(key);
     if (!key.startsWith("later")) return ok(key);
     return new Promise((resolve) => {
@@ -67,7 +68,9 @@ class Desk implements LookupService {
 
 describe("one client", () => {
   it("asks again and again on one connection", async () => {
-    const server = await serve({ lookup: (map, key) => (key === "none" ? NOT_FOUND : ok(`${map} ${key}`)) });
+    const server = await serve({
+      lookup: ({ map, key }) => (key === "none" ? NOT_FOUND : ok(`${map} ${key}`)),
+    });
     using client = await SocketmapClient.connect(server.address);
     expect(await client.query("postfix", "a.example")).toEqual({ status: "OK", text: "postfix a.example" });
     expect(await client.query("postfix", "none")).toEqual({ status: "NOTFOUND", text: "" });
@@ -93,7 +96,7 @@ describe("one client", () => {
   });
 
   it("gets large replies whole", async () => {
-    const server = await serve({ lookup: (_, key) => ok(key.repeat(90_000)) });
+    const server = await serve({ lookup: ({ key }) => ok(key.repeat(90_000)) });
     using client = await RawClient.connect(server.address);
     client.write(ask("a") + ask("b") + ask("c"));
     for (const key of ["a", "b", "c"]) expect(await takeNetstring(client)).toBe(`OK ${key.repeat(90_000)}`);
@@ -165,7 +168,7 @@ describe("a client that does not read", () => {
     const text = "x".repeat(50_000);
     const asked: string[] = [];
     const server = await serve({
-      lookup: (_, key) => {
+      lookup: ({ key }) => {
         asked.push(key);
         return ok(`${key} ${text}`);
       },

@@ -315,7 +315,7 @@ describe("drain", () => {
     const asked: string[] = [];
     const { promise, resolve } = Promise.withResolvers<Reply>();
     const service: LookupService = {
-      lookup(_, key) {
+      lookup({ key }) {
         asked.push(key);
         return promise;
       },
@@ -340,7 +340,7 @@ describe("drain", () => {
     const stop = new AbortController();
     const asked: string[] = [];
     const service: LookupService = {
-      lookup(_, key) {
+      lookup({ key }) {
         asked.push(key);
         return new Promise(() => {});
       },

@@ -1,11 +1,11 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { encodeNetstring, NetstringParser } from "../../src/server/netstring.ts";
-import { ProtocolError } from "../../src/server/request-parser.ts";
+import { asText, ProtocolError } from "../../src/server/request-parser.ts";
 import { cuts, outcome } from "./parsing.ts";
 
 const LIMIT = 10_000;
-const parser = () => new NetstringParser(LIMIT);
+const parser = () => new NetstringParser(LIMIT, asText);
 const octets = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes).toString("latin1"));
 /** Mostly digits, colons and commas: what may get far into the parser. */
 const almostNetstrings = fc

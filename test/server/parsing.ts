@@ -1,8 +1,10 @@
 import type * as fc from "fast-check";
+import { encodeNetstring } from "../../src/server/netstring.ts";
+import type { Protocol } from "../../src/server/protocol.ts";
 import { ProtocolError, type RequestParser } from "../../src/server/request-parser.ts";
 
 /** All requests that a parser finds in `chunks`, latin1 strings, and the code of the error that stopped it. */
-export function outcome(parser: RequestParser, chunks: Iterable<string>) {
+export function outcome(parser: RequestParser<string>, chunks: Iterable<string>) {
   const requests: string[] = [];
   try {
     for (const chunk of chunks) {
@@ -15,6 +17,18 @@ export function outcome(parser: RequestParser, chunks: Iterable<string>) {
     return { requests, error: error.code };
   }
   return { requests, error: undefined };
+}
+
+/** What `protocol` answers to one request, a latin1 string with its framing. */
+export function answerTo(protocol: Protocol, octets: string): string | Promise<string> {
+  const parser = protocol.createParser();
+  parser.push(Buffer.from(octets, "latin1"));
+  return protocol.answer(parser.next()!);
+}
+
+/** What a socketmap `protocol` answers to `content`. */
+export function answerToNetstring(protocol: Protocol, content: string): string | Promise<string> {
+  return answerTo(protocol, encodeNetstring(content));
 }
 
 /** `text` cut into pieces of the given sizes. */

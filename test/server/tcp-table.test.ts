@@ -8,7 +8,8 @@ import {
   percentEncode,
   tcpTable,
 } from "../../src/server/tcp-table.ts";
-import { cuts, outcome } from "./parsing.ts";
+import { asText } from "../../src/server/request-parser.ts";
+import { answerTo, cuts, outcome } from "./parsing.ts";
 
 const octets = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes).toString("latin1"));
 const ok = (text: string, shortText = text): Reply => ({ status: "OK", text, shortText });
@@ -75,20 +76,22 @@ describe("LineParser", () => {
     ["123456789\n", [], "too-long"],
     ["a\n123456789", ["a"], "too-long"], // before its newline comes
   ])("%j", (input, requests, error) => {
-    expect(outcome(new LineParser(8), [input])).toEqual({ requests, error });
+    expect(outcome(new LineParser(8, asText), [input])).toEqual({ requests, error });
   });
 
   it("does not care where the stream is cut", () => {
     fc.assert(
       fc.property(lines, fc.infiniteStream(fc.nat(8)), (parts, sizes) => {
         const input = parts.join("");
-        expect(outcome(new LineParser(40), cuts(input, sizes))).toEqual(outcome(new LineParser(40), [input]));
+        expect(outcome(new LineParser(40, asText), cuts(input, sizes))).toEqual(
+          outcome(new LineParser(40, asText), [input]),
+        );
       }),
     );
   });
 
   it("takes nothing more after a line that was too long", () => {
-    const parser = new LineParser(3);
+    const parser = new LineParser(3, asText);
     parser.push(Buffer.from("abcd"));
     expect(() => parser.next()).toThrow("longer than 3 bytes");
     parser.push(Buffer.from("\nab\n"));
@@ -97,7 +100,7 @@ describe("LineParser", () => {
 });
 
 describe("a tcp_table request", () => {
-  const protocol = tcpTable({ lookup: (map, key) => ok(`${map}/${key}`) }, "postfix310");
+  const protocol = tcpTable({ lookup: ({ map, key }) => ok(`${map}/${key}`) }, "postfix310");
 
   it.each<[string, string]>([
     ["get example.com", "200 postfix310/example.com\n"],
@@ -112,16 +115,16 @@ describe("a tcp_table request", () => {
     ["HELO example.com", "400 malformed%20request"],
     ["put a b", "500 put%20is%20not%20supported"],
   ])("%j", (line, reply) => {
-    expect(protocol.answer(line)).toSatisfy((answer: string) => answer.startsWith(reply));
+    expect(answerTo(protocol, `${line}\n`)).toSatisfy((answer: string) => answer.startsWith(reply));
   });
 
   it("may have a key of 10,000 octets, all of them encoded", () => {
-    expect(protocol.answer(`get ${"%ff".repeat(10_000)}`)).toMatch(/^400 \S+socketmap\n$/);
+    expect(answerTo(protocol, `get ${"%ff".repeat(10_000)}\n`)).toMatch(/^400 \S+socketmap\n$/);
   });
 
   it("is answered later when the lookup takes its time", async () => {
     const slow = tcpTable({ lookup: () => Promise.resolve(NOT_FOUND) }, "postfix");
-    expect(await slow.answer("get a")).toBe("500 not%20found\n");
+    expect(await answerTo(slow, "get a\n")).toBe("500 not%20found\n");
   });
 });
 

@@ -7,6 +7,9 @@ import { AdminRequestError } from "./admin.ts";
 import type { AdminRequest, AdminRoute } from "./admin.ts";
 import { splitLines } from "./lines.ts";
 
+/** Characters after which lines are written: a write costs as much as some rows. */
+const WRITE_SIZE = 8 * 1024;
+
 const MODES: readonly PolicyMode[] = ["enforce", "testing", "none"];
 
 /** Paths and parameters are documented in docs/cache.md. */
@@ -53,7 +56,14 @@ export function cacheRoutes(cache: CacheAdmin): readonly AdminRoute[] {
 }
 
 async function* pagesToLines(pages: AsyncIterable<readonly unknown[]>): AsyncGenerator<string> {
-  for await (const page of pages) yield page.map(jsonLine).join("");
+  let lines = "";
+  for await (const page of pages) {
+    for (const item of page) lines += jsonLine(item);
+    if (lines.length < WRITE_SIZE) continue;
+    yield lines;
+    lines = "";
+  }
+  if (lines !== "") yield lines;
 }
 
 async function* toLines(items: AsyncIterable<unknown>): AsyncGenerator<string> {

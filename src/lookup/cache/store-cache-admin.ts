@@ -44,8 +44,11 @@ export interface CacheAdminDeps {
   readonly options: CacheAdminOptions;
 }
 
-/** Rows read at once; lookups are answered between two pages. */
-const PAGE = 500;
+/**
+ * Rows read at once; lookups are answered between two pages. One takes about 10 µs until it is written, and a lookup that
+ * comes meanwhile shall not wait for longer than it takes itself.
+ */
+const PAGE = 8;
 
 /** Lists and changes rows of the store, and has the engine drop from memory what changed. */
 export class StoreCacheAdmin implements CacheAdmin {

@@ -1,6 +1,6 @@
 /** What the requests of late mean, by their octets: most come again, and are then neither copied nor parsed. */
 
-/** A power of two. Full of requests of usual length they take about 2 MB. */
+/** A power of two. Full of requests they take about 2 MB. */
 const SLOTS = 8_192;
 
 /** Octets. A longer request is rare, and is parsed each time. */
@@ -10,16 +10,13 @@ const LONGEST = 128;
 const FNV_BASIS = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
 
-interface Slot<Request> {
-  /** A latin1 string. */
-  readonly content: string;
-  readonly request: Request;
-}
-
 /** A cache with two places for a hash. Whoever sends many requests of one hash has them parsed each time, and that is all. */
 export class RecentRequests<Request> {
   readonly #parse: (content: string) => Request;
-  readonly #slots = Array.from<Slot<Request> | undefined>({ length: SLOTS });
+  readonly #requests = Array.from<Request | undefined>({ length: SLOTS });
+  /** The octets of each slot's request begin at its number times LONGEST. */
+  readonly #octets = Buffer.alloc(SLOTS * LONGEST);
+  readonly #lengths = new Uint8Array(SLOTS);
 
   /** `parse` makes a request of a latin1 string, from nothing else: all who ask the same share it. */
   constructor(parse: (content: string) => Request) {
@@ -30,17 +27,33 @@ export class RecentRequests<Request> {
   readonly find = (octets: Buffer, start: number, end: number): Request => {
     // Even: each two neighbours share their hashes.
     const first = hash(octets, start, end) & (SLOTS - 2);
-    const slot = this.#slots[first];
-    if (slot !== undefined && isSame(slot.content, octets, start, end)) return slot.request;
-    const second = this.#slots[first + 1];
-    if (second !== undefined && isSame(second.content, octets, start, end)) return second.request;
-    const content = octets.toString("latin1", start, end);
-    const request = this.#parse(content);
+    for (let slot = first; slot <= first + 1; slot++) {
+      const request = this.#requests[slot];
+      if (request !== undefined && this.#isIn(slot, octets, start, end)) return request;
+    }
+    const request = this.#parse(octets.toString("latin1", start, end));
     if (end - start > LONGEST) return request;
-    this.#slots[first + 1] = slot;
-    this.#slots[first] = { content, request };
+    this.#move(first, first + 1);
+    this.#requests[first] = request;
+    this.#lengths[first] = end - start;
+    octets.copy(this.#octets, first * LONGEST, start, end);
     return request;
   };
+
+  #isIn(slot: number, octets: Buffer, start: number, end: number): boolean {
+    const length = end - start;
+    if (this.#lengths[slot] !== length) return false;
+    const own = this.#octets;
+    const base = slot * LONGEST;
+    for (let at = 0; at < length; at++) if (own[base + at] !== octets[start + at]) return false;
+    return true;
+  }
+
+  #move(from: number, to: number): void {
+    this.#requests[to] = this.#requests[from];
+    this.#lengths[to] = this.#lengths[from]!;
+    this.#octets.copyWithin(to * LONGEST, from * LONGEST, (from + 1) * LONGEST);
+  }
 }
 
 function hash(octets: Buffer, start: number, end: number): number {
@@ -48,11 +61,4 @@ function hash(octets: Buffer, start: number, end: number): number {
   for (let at = start; at < end; at++) value = Math.imul(value ^ octets[at]!, FNV_PRIME);
   // The upper half is mixed best.
   return value ^ (value >>> 16);
-}
-
-function isSame(content: string, octets: Buffer, start: number, end: number): boolean {
-  const length = end - start;
-  if (content.length !== length) return false;
-  for (let at = 0; at < length; at++) if (content.charCodeAt(at) !== octets[start + at]) return false;
-  return true;
 }

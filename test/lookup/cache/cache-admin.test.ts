@@ -175,7 +175,7 @@ describe("list", () => {
     const sizes: number[] = [];
     for await (const page of adminOf(world).list({})) sizes.push(page.length);
     clearImmediate(timer);
-    expect(sizes).toEqual([...new Array<number>(12).fill(8), 4]);
+    expect(sizes).toEqual([...Array.from({ length: 12 }, () => 8), 4]);
     expect(turns).toBeGreaterThanOrEqual(12);
   });
 });

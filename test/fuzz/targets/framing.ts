@@ -21,7 +21,11 @@ const LONGEST_BY_OCTETS = 2_000;
  *
  * @param more a request that is whole by itself, which a dead parser must not take
  */
-export function parsedAnyhow(createParser: () => RequestParser, stream: Buffer, more: Buffer): Parsing {
+export function parsedAnyhow(
+  createParser: () => RequestParser<string>,
+  stream: Buffer,
+  more: Buffer,
+): Parsing {
   const whole = parsed(createParser(), [stream], more);
   const sizes = [...stream.subarray(0, 16)].map((octet) => 1 + (octet % LONGEST_CHUNK));
   const cuts = [chunks(stream, sizes.length > 0 ? sizes : [1])];
@@ -33,7 +37,7 @@ export function parsedAnyhow(createParser: () => RequestParser, stream: Buffer, 
   return whole;
 }
 
-function parsed(parser: RequestParser, pieces: readonly Buffer[], more: Buffer): Parsing {
+function parsed(parser: RequestParser<string>, pieces: readonly Buffer[], more: Buffer): Parsing {
   const requests: string[] = [];
   try {
     for (const piece of pieces) {

@@ -1,14 +1,16 @@
 import type { LookupService } from "../../../src/lookup/lookup-service.ts";
 import { NOT_FOUND } from "../../../src/policy/reply.ts";
 import { NetstringParser } from "../../../src/server/netstring.ts";
+import { asText } from "../../../src/server/request-parser.ts";
 import { socketmap } from "../../../src/server/socketmap.ts";
+import { answerToNetstring } from "../../server/parsing.ts";
 import { rule, type FuzzTarget } from "../target.ts";
 import { parsedAnyhow } from "./framing.ts";
 
 const LIMIT = 300;
 const asked: string[] = [];
 const SERVICE: LookupService = {
-  lookup(map, key) {
+  lookup({ map, key }) {
     asked.push(`${map} ${key}`);
     return NOT_FOUND;
   },
@@ -51,7 +53,11 @@ export const netstring: FuzzTarget = {
     "99999999999999999999:a,",
   ],
   check(input) {
-    const { requests, error } = parsedAnyhow(() => new NetstringParser(LIMIT), input, Buffer.from("1:a,"));
+    const { requests, error } = parsedAnyhow(
+      () => new NetstringParser(LIMIT, asText),
+      input,
+      Buffer.from("1:a,"),
+    );
     const expected = wholeNetstrings(input.toString("latin1"));
     rule(JSON.stringify(requests) === JSON.stringify(expected), "other requests than the grammar has");
     rule(
@@ -60,7 +66,7 @@ export const netstring: FuzzTarget = {
     );
     for (const request of requests) {
       asked.length = 0;
-      const answer = PROTOCOL.answer(request);
+      const answer = answerToNetstring(PROTOCOL, request);
       const isRefused = !request.includes(" ");
       rule(
         typeof answer === "string" && /^[0-9]+:(?:NOTFOUND |PERM [ -~]+),$/.test(answer),

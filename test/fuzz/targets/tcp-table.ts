@@ -1,14 +1,16 @@
 import type { LookupService } from "../../../src/lookup/lookup-service.ts";
 import { NOT_FOUND } from "../../../src/policy/reply.ts";
+import { asText } from "../../../src/server/request-parser.ts";
 import { LineParser, percentDecode, percentEncode, tcpTable } from "../../../src/server/tcp-table.ts";
 import { checkTcpTableReply } from "../../helpers/postfix-grammar.ts";
+import { answerTo } from "../../server/parsing.ts";
 import { rule, type FuzzTarget } from "../target.ts";
 import { parsedAnyhow } from "./framing.ts";
 
 const LIMIT = 300;
 const asked: string[] = [];
 const SERVICE: LookupService = {
-  lookup(_, key) {
+  lookup({ key }) {
     asked.push(key);
     return NOT_FOUND;
   },
@@ -36,7 +38,11 @@ export const tcpTableLines: FuzzTarget = {
   dictionary: ["get ", "put ", "\n", "\r\n", "%20", "%00", "%0A", "%ff", "%%", "%2", "example.com", " "],
   seeds: ["get example.com\nget %5Bmx.example.com%5D%3A25\n", "put a b\nget x\n", "get a%zz\r\nGET b\n\n"],
   check(input) {
-    const { requests, error } = parsedAnyhow(() => new LineParser(LIMIT), input, Buffer.from("get a\n"));
+    const { requests, error } = parsedAnyhow(
+      () => new LineParser(LIMIT, asText),
+      input,
+      Buffer.from("get a\n"),
+    );
     const lines = input.toString("latin1").split("\n").slice(0, -1);
     const tooLong = lines.findIndex((line) => line.length > LIMIT);
     const expected = tooLong === -1 ? lines : lines.slice(0, tooLong);
@@ -44,7 +50,7 @@ export const tcpTableLines: FuzzTarget = {
     rule(tooLong === -1 || error === "too-long", "a line over the limit passes");
     for (const request of requests) {
       asked.length = 0;
-      const answer = PROTOCOL.answer(request);
+      const answer = answerTo(PROTOCOL, `${request}\n`);
       rule(
         typeof answer === "string" && /^(?:200|400|500) [!-~]+\n$/.test(answer),
         "no reply of tcp_table's",

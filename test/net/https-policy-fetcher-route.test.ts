@@ -8,7 +8,7 @@ import { proxySelector } from "../../src/net/policy-host/proxy.ts";
 import type { Resolver } from "../../src/net/dns/resolver.ts";
 import { createCa } from "../helpers/certificates.ts";
 import { startHttpProxy } from "../helpers/http-proxy.ts";
-import { startPolicyHost } from "../helpers/policy-host.ts";
+import { type PolicyHost, startPolicyHost } from "../helpers/policy-host.ts";
 import { type Addresses, failureOf, resolverOf, testFetcher } from "../helpers/test-fetcher.ts";
 
 const POLICY = "version: STSv1\nmode: none\nmax_age: 604800\n";
@@ -139,6 +139,55 @@ describe("a policy host that takes connections and then says nothing", () => {
     });
     const { policy } = await testFetcher({ ca, port, connectTimeoutMs: 1_000 }).fetch("slow.example");
     expect(policy.mode).toBe("none");
+  });
+});
+
+describe("policy hosts that finish TLS and then answer an octet at a time", () => {
+  const limits = { concurrency: 4, timeoutMs: 600_000, connectTimeoutMs: 500 };
+  /** Each name has an address of its own, so that the limit for one address helps nothing. */
+  const resolver: Resolver = {
+    resolve: (name, ...rest) =>
+      resolverOf({ A: [`127.0.0.${/drip(\d+)/.exec(name)?.[1] ?? 1}`] }).resolve(name, ...rest),
+  };
+  const everywhere = startPolicyHost({ ca, address: "0.0.0.0" });
+  afterAll(async () => (await everywhere).stop());
+  const drip = (host: PolicyHost, domain: string): void =>
+    host.respond(domain, {
+      body: (response) => {
+        response.writeHead(200, { "content-type": "text/plain", "content-length": "60000" });
+        const timer = setInterval(() => response.write("v"), 20);
+        response.on("close", () => clearInterval(timer));
+      },
+    });
+
+  it("do not keep all slots from one who waits, however many wait with him", async () => {
+    const host = await everywhere;
+    host.serve("honest.example", POLICY);
+    const fetcher = testFetcher({ ca, port: host.port, resolver, ...limits });
+    const given = new AbortController();
+    const drips = Array.from({ length: 12 }, (_, n) => {
+      drip(host, `drip${n + 10}.example`);
+      return failureOf(fetcher.fetch(`drip${n + 10}.example`, given.signal));
+    });
+    expect((await fetcher.fetch("honest.example")).policy.mode).toBe("none");
+    expect(await drips[0]).toMatchObject({
+      reason: "timeout",
+      failureClass: "sts-policy-fetch-error",
+      message:
+        "policy host mta-sts.drip10.example [127.0.0.10]: no policy within 0.5 s, and other fetches wait (was waiting for the policy)",
+    });
+    given.abort();
+    await Promise.all(drips);
+  });
+
+  it("may take their time while nobody waits", async () => {
+    const host = await everywhere;
+    host.respond("alone.example", {
+      body: (response) =>
+        setTimeout(() => response.setHeader("content-type", "text/plain").end(POLICY), 1_000),
+    });
+    const fetcher = testFetcher({ ca, port: host.port, resolver, ...limits, concurrency: 1 });
+    expect((await fetcher.fetch("alone.example")).policy.mode).toBe("none");
   });
 });
 

@@ -12,6 +12,8 @@ export class Deadline {
   readonly #controller = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   #connectTimer: NodeJS.Timeout | undefined;
+  /** In words, while the connection does not stand. */
+  #connectLimit: string | undefined;
   #runningSince: number | undefined;
   #spentMs = 0;
 
@@ -57,12 +59,19 @@ export class Deadline {
 
   /** Connection and TLS must stand within `timeoutMs` milliseconds from now, when {@link connected} is called. */
   connecting(timeoutMs: number): void {
-    const text = `no connection within ${timeoutMs / 1000} s`;
-    this.#connectTimer = setTimeout(() => this.#pass(text), timeoutMs);
+    const limit = `no connection within ${timeoutMs / 1000} s`;
+    this.#connectLimit = limit;
+    this.#connectTimer = setTimeout(() => this.#pass(limit), timeoutMs);
   }
 
   connected(): void {
     clearTimeout(this.#connectTimer);
+    this.#connectLimit = undefined;
+  }
+
+  /** Others wait for what this fetch has had for `fairMs` milliseconds, which is as long as connecting may take. */
+  giveWay(fairMs: number): void {
+    this.#pass(this.#connectLimit ?? `no policy within ${fairMs / 1000} s, and other fetches wait`);
   }
 
   stop(): void {

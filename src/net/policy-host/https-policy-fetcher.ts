@@ -19,7 +19,10 @@ export interface HttpsPolicyFetcherOptions {
   readonly userAgent: string;
   /** Milliseconds for DNS, connection, TLS, header and body together. */
   readonly timeoutMs: number;
-  /** Milliseconds of these for connection and TLS, so that a host that swallows all packets soon gives its slot back. */
+  /**
+   * Milliseconds of these for connection and TLS, so that a host that swallows all packets soon gives its slot back; and for all
+   * together while others wait for that slot, so that hosts that drip cannot keep them all.
+   */
   readonly connectTimeoutMs: number;
   /** Octets a policy file may have. */
   readonly maxBytes: number;
@@ -53,7 +56,8 @@ export class HttpsPolicyFetcher implements PolicyFetcher {
   constructor(options: HttpsPolicyFetcherOptions) {
     this.#options = options;
     this.#guard = new AddressGuard(options.allowAddresses);
-    this.#queue = new FetchQueue(options.concurrency, options.perAddress);
+    const { concurrency, perAddress, connectTimeoutMs: fairMs } = options;
+    this.#queue = new FetchQueue({ concurrency, perAddress, fairMs });
   }
 
   /** Fetches under way, from the connection on. */
@@ -67,7 +71,7 @@ export class HttpsPolicyFetcher implements PolicyFetcher {
   }
 
   async fetch(domain: string, signal?: AbortSignal): Promise<FetchedPolicy> {
-    const { port, timeoutMs, now } = this.#options;
+    const { port, timeoutMs, connectTimeoutMs, now } = this.#options;
     const host = `mta-sts.${domain}`;
     const authority = port === 443 ? host : `${host}:${port}`;
     const trace: FetchTraceDraft = { url: `https://${authority}${PATH}` };
@@ -75,7 +79,8 @@ export class HttpsPolicyFetcher implements PolicyFetcher {
     try {
       const route = await this.#route(host, trace, deadline);
       deadline.pause();
-      const release = await this.#queue.acquire(networksOf(route.addresses), deadline.signal);
+      const giveWay = () => deadline.giveWay(connectTimeoutMs);
+      const release = await this.#queue.acquire(networksOf(route.addresses), deadline.signal, giveWay);
       deadline.resume();
       try {
         const client = await this.#loadClient();

@@ -6,6 +6,12 @@ import { ProtocolError, type RequestParser } from "./request-parser.ts";
 /** Requests of one client that may await their answers at once. Postfix has one; further ones wait unparsed. */
 export const MAX_AWAITED = 64;
 
+/**
+ * Requests of one client after which all others have their turn. libuv reads up to 2 MiB of a client at a time: some hundred
+ * clients that send without pause would have everybody else wait for seconds.
+ */
+const REQUESTS_A_TURN = 64;
+
 /** Bytes of replies after which they are written although more could follow. Up to here Node writes without allocating. */
 const WRITE_SIZE = 16 * 1024;
 
@@ -36,6 +42,9 @@ export class Connection {
   /** Its replies fill the socket: the client does not read. */
   #blocked = false;
   #paused = false;
+  /** Requests taken since others had their turn, and whether it is theirs now. */
+  #taken = 0;
+  #yielding = false;
 
   /** `onViolation` is told when the client breaks the framing, which ends the connection. */
   constructor(
@@ -82,8 +91,8 @@ export class Connection {
       }
       if (reply === undefined) break;
     }
-    // Neither holds us up, so no whole request is left in the parser.
-    const idle = !this.#blocked && this.#awaited.length < MAX_AWAITED;
+    // Nothing holds us up, so no whole request is left in the parser.
+    const idle = !this.#blocked && !this.#yielding && this.#awaited.length < MAX_AWAITED;
     if (idle && this.#ended && this.#awaited.length === 0) this.#close();
     else this.#read(idle && !this.#ended);
   }
@@ -96,6 +105,10 @@ export class Connection {
       return oldest.reply;
     }
     while (this.#awaited.length < MAX_AWAITED) {
+      if (this.#taken >= REQUESTS_A_TURN) {
+        this.#yield();
+        return undefined;
+      }
       const request = this.#nextRequest();
       if (request === undefined) return undefined;
       const answer = this.#protocol.answer(request, this);
@@ -108,7 +121,9 @@ export class Connection {
 
   #nextRequest(): Request | string | undefined {
     try {
-      return this.#parser.next();
+      const request = this.#parser.next();
+      if (request !== undefined) this.#taken++;
+      return request;
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#ended = true;
@@ -122,6 +137,16 @@ export class Connection {
     this.#awaited.push(place);
     place.reply = await answer;
     if (this.#awaited[0] === place) this.#advance();
+  }
+
+  #yield(): void {
+    if (this.#yielding) return;
+    this.#yielding = true;
+    setImmediate(() => {
+      this.#yielding = false;
+      this.#taken = 0;
+      this.#advance();
+    });
   }
 
   #block(): void {

@@ -41,6 +41,11 @@ describe("the policy host's addresses", () => {
     ],
     ["address-refused", { A: ["169.254.169.254"] }, "no globally routable address, only 169.254.169.254"],
     ["address-refused", { AAAA: ["::ffff:127.0.0.1", "64:ff9b::7f00:1"] }, "no globally routable address"],
+    [
+      "address-refused",
+      { A: ["0.0.0.0"], AAAA: ["fd00:ec2::254", "64:ff9b::a9fe:a9fe", "::ffff:169.254.169.254"] },
+      "no globally routable address, only fd00:ec2::254, ",
+    ],
   ])("end in %s for %j", async (reason, addresses, message) => {
     const failure = await failureOf(
       testFetcher({ ca, port, resolver: resolverOf(addresses) }).fetch("example.com"),
@@ -50,6 +55,14 @@ describe("the policy host's addresses", () => {
     expect(failure.message).toContain(`policy host mta-sts.example.com: `);
     expect(failure.message).toContain(message);
     expect(failure.trace.address).toBeUndefined();
+  });
+
+  it("on loopback are refused where the configuration does not allow them, and nobody connects", async () => {
+    const requests = hosts.requests("example.com");
+    const addresses = { A: ["127.0.0.1"], AAAA: ["::1"] };
+    const strict = testFetcher({ ca, port, resolver: resolverOf(addresses), allowAddresses: [] });
+    expect((await failureOf(strict.fetch("example.com"))).reason).toBe("address-refused");
+    expect([await hosts.connections(), hosts.requests("example.com")]).toEqual([0, requests]);
   });
 
   it.each<[string, Addresses]>([

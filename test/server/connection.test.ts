@@ -163,6 +163,18 @@ describe("several requests in one segment", () => {
   });
 });
 
+it("a client that sends thousands of requests at once has others wait for a few of them only", async () => {
+  const desk = new Desk();
+  const server = await serve(desk);
+  using greedy = await RawClient.connect(server.address);
+  using other = await SocketmapClient.connect(server.address);
+  const keys = Array.from({ length: 5_000 }, (_, i) => `greedy${i}`);
+  greedy.write(keys.map(ask).join(""));
+  expect(await other.query("postfix", "other")).toEqual({ status: "OK", text: "other" });
+  expect(desk.asked.indexOf("other")).toBeLessThan(1_000);
+  for (const key of keys) expect(await takeNetstring(greedy)).toBe(`OK ${key}`);
+});
+
 describe("a client that does not read", () => {
   it("is not read either, and gets everything in order once it reads", async () => {
     const text = "x".repeat(50_000);

@@ -1,4 +1,4 @@
-/** The daemon of the soak, from dist/ as it is shipped, with a cache that knows many domains. */
+/** The daemon of the soak, by default from dist/ as it is shipped, with a cache that knows many domains. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
@@ -11,7 +11,9 @@ import { entry, pin } from "../../store/entries.ts";
 import { maxAgeOf, mxOf, nameOf, policyOf, TTL } from "./names.ts";
 import type { SoakWorld } from "./world.ts";
 
-const MAIN = fileURLToPath(new URL("../../../dist/main.js", import.meta.url));
+/** The program as it is shipped, and as it stands in the checkout. */
+export const BUILT = fileURLToPath(new URL("../../../dist/main.js", import.meta.url));
+export const CHECKOUT = fileURLToPath(new URL("../../../src/main.ts", import.meta.url));
 
 /** Log lines at these levels are faults of the daemon. */
 const FAULTS = new Set(["error", "fatal"]);
@@ -60,7 +62,7 @@ export class SoakDaemon implements AsyncDisposable {
   }
 
   /** Resolves when it is ready. The cache file is the one of {@link fillCache}. */
-  static async start(home: Home, store: string, world: SoakWorld): Promise<SoakDaemon> {
+  static async start(home: Home, store: string, world: SoakWorld, main = BUILT): Promise<SoakDaemon> {
     const { dnsPort, httpsPort, ca } = world.ready;
     const file = home.write(
       "stsmapd.yaml",
@@ -75,7 +77,7 @@ metrics: { listen: "127.0.0.1:0" }
 `,
     );
     // As in the unit: no flags, and NODE_ENV=production.
-    const child = spawn(process.execPath, [MAIN, "serve", "--config", file], {
+    const child = spawn(process.execPath, [main, "serve", "--config", file], {
       env: home.environment({ NODE_ENV: "production" }),
       stdio: ["ignore", "pipe", "inherit"],
     });

@@ -114,6 +114,10 @@ describe("a policy", () => {
       raw(`${HEAD}Transfer-Encoding: chunked\r\n\r\n${POLICY.length.toString(16)}\r\n${POLICY}\r\n0\r\n\r\n`),
     ],
     [
+      "a thousand header lines",
+      raw(`${HEAD}${"X: y\r\n".repeat(1_000)}Content-Length: ${POLICY.length}\r\n\r\n${POLICY}`),
+    ],
+    [
       "HTTP/1.0",
       raw(`HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ${POLICY.length}\r\n\r\n${POLICY}`),
     ],
@@ -206,6 +210,16 @@ describe("an answer that is no policy", () => {
       "http-error",
       "sent more than 16384 octets of header",
       endless("HTTP/1.1 200 OK\r\n", "X-Header: yes\r\n".repeat(10)),
+    ],
+    [
+      "http-error",
+      "sent more than 16384 octets of header",
+      raw(`${HEAD}${"X-Header: a thousand of them\r\n".repeat(1_000)}\r\n`),
+    ],
+    [
+      "http-error",
+      "sent more than 16384 octets of header",
+      endless("HTTP/1.1 200 OK\r\nX-One: ", "without end".repeat(100)),
     ],
     [
       "http-error",

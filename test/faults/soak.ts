@@ -71,7 +71,7 @@ const questions = new Questions(sessions, domains, random);
 await questions.warmUp();
 const begin = performance.now();
 const elapsed = (): number => (performance.now() - begin) / 1000;
-const isOver = (): boolean => elapsed() >= seconds || !daemon.isRunning;
+const isOver = (): boolean => elapsed() >= seconds || !daemon.isRunning || !world.isRunning;
 const samples: Sample[] = [];
 let heap = 0;
 const running = new Set<Promise<void>>();
@@ -235,6 +235,7 @@ function report(): void {
   for (const [what, { count, example }] of questions.errors) console.log(`  ${count} × ${what}: ${example}`);
   for (const fault of daemon.faults) console.log(`  ${fault}`);
   claim("the daemon runs to the end", daemon.isRunning);
+  claim("and so do its name server and policy hosts", world.isRunning);
   claim(`${errorCount()} errors`, errorCount() === 0);
   claim(`${daemon.faults.length} faults in its log`, daemon.faults.length === 0);
   if (seconds >= LONG_RUN) {

@@ -29,7 +29,7 @@ export interface Attack {
   readonly memory: number;
   /** The name server is silent, or the daemon has hardly a descriptor left. */
   readonly surroundings?: "dns-silent" | "few-descriptors";
-  /** Goes on until the signal fires, or to its own end. */
+  /** Goes on until the signal fires; what is counted goes on to its own end all the same. */
   run(target: Target, signal: AbortSignal): Promise<Seen>;
 }
 
@@ -78,8 +78,8 @@ export class Attacker {
     return this.socket.write(octets, "latin1");
   }
 
-  /** Waits until `condition` holds, the connection is gone, or the signal fires. */
-  async until(condition: () => boolean, signal: AbortSignal): Promise<boolean> {
+  /** Waits until `condition` holds, the connection is gone, or the signal fires; without one, a minute. */
+  async until(condition: () => boolean, signal = AbortSignal.timeout(60_000)): Promise<boolean> {
     while (!condition() && !this.isClosed && !signal.aborted) await sleep(5);
     return condition();
   }

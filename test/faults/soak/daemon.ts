@@ -63,14 +63,14 @@ export class SoakDaemon implements AsyncDisposable {
 
   /** Resolves when it is ready. The cache file is the one of {@link fillCache}. */
   static async start(home: Home, store: string, world: SoakWorld, main = BUILT): Promise<SoakDaemon> {
-    const { dnsPort, httpsPort, ca } = world.ready;
+    const { dns, httpsPort, ca } = world.ready;
     const file = home.write(
       "stsmapd.yaml",
       `listen:
   - { protocol: socketmap, address: "127.0.0.1:0" }
   - { protocol: tcp_table, address: "127.0.0.1:0" }
 store: { path: ${store} }
-dns: { servers: ["127.0.0.1:${dnsPort}"] }
+dns: { servers: ["${dns}"] }
 fetch: { port: ${httpsPort}, allow_addresses: [127.0.0.0/8], ca_file: ${home.write("ca.pem", ca)}, proxy: none }
 admin: { socket: ${join(home.path, "admin.sock")} }
 metrics: { listen: "127.0.0.1:0" }

@@ -6,7 +6,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { createServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createSecureContext } from "node:tls";
 import * as packet from "dns-packet";
 import { createCa } from "../../helpers/certificates.ts";
@@ -16,7 +16,8 @@ import { domainOf, HOST_TTL, mxOf, policyOf, recordOf, TTL, versionOf } from "./
 type Order = "dns-up" | "dns-down" | "dns-silent" | "hosts-up" | "hosts-down" | "policies-change";
 
 interface Ready {
-  readonly dnsPort: number;
+  /** `host:port`. */
+  readonly dns: string;
   readonly httpsPort: number;
   readonly ca: string;
 }
@@ -38,14 +39,20 @@ export class SoakWorld implements AsyncDisposable {
     return new SoakWorld(child, ready);
   }
 
-  /** Resolves when it is so. */
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Resolves when it is so, or the process has ended. */
   async order(order: Order): Promise<void> {
-    const done = once(this.#child, "message");
+    if (!this.isRunning) return;
+    const done = Promise.race([once(this.#child, "message"), once(this.#child, "exit")]);
     this.#child.send(order);
     await done;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.isRunning) return;
     const ended = once(this.#child, "exit");
     this.#child.kill("SIGKILL");
     await ended;
@@ -102,14 +109,34 @@ function answer(query: packet.DecodedPacket): Buffer {
 
 let silent = false;
 
-function nameServer(port: number): Promise<Socket> {
+/** An address of loopback that nobody else uses, so that its ports are free again after a pause. */
+const DNS_ADDRESS = "127.61.8.53";
+
+/** Below those that systems give to clients. */
+function anyPort(): number {
+  return 10_000 + Math.floor(Math.random() * 20_000);
+}
+
+/** Tries again while somebody else has the port, for ten seconds. */
+async function patiently<T>(listen: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await listen();
+    } catch (error) {
+      if (attempt === 100) throw error;
+      await sleep(100);
+    }
+  }
+}
+
+async function nameServer(port: number): Promise<Socket> {
   const socket = createSocket({ type: "udp4", recvBufferSize: 2 ** 22 });
   socket.on("message", (message, peer) => {
     if (!silent) socket.send(answer(packet.decode(message)), peer.port, peer.address);
   });
-  return new Promise((resolve) => {
-    socket.bind(port, "127.0.0.1", () => resolve(socket));
-  });
+  socket.bind(port, DNS_ADDRESS);
+  await once(socket, "listening");
+  return socket;
 }
 
 /** Names are never the same for long, so that no certificate is worth keeping. */
@@ -134,11 +161,12 @@ async function serve(): Promise<void> {
   const listen = async (port: number): Promise<number> => {
     server.listen({ port, host: "0.0.0.0", backlog: 1024 });
     await once(server, "listening");
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- A TCP server has no other kind of address.
-    return (server.address() as AddressInfo).port;
+    return port;
   };
-  let dns = await nameServer(0);
-  const ready: Ready = { dnsPort: dns.address().port, httpsPort: await listen(0), ca: root };
+  let dns = await patiently(() => nameServer(anyPort()));
+  const httpsPort = await patiently(() => listen(anyPort()));
+  const dnsPort = dns.address().port;
+  const ready: Ready = { dns: `${DNS_ADDRESS}:${dnsPort}`, httpsPort, ca: root };
   const orders: Record<Order, () => Promise<void> | void> = {
     "dns-down": () =>
       new Promise((resolve) => {
@@ -149,7 +177,7 @@ async function serve(): Promise<void> {
     },
     "dns-up": async () => {
       if (silent) silent = false;
-      else dns = await nameServer(ready.dnsPort);
+      else dns = await patiently(() => nameServer(dnsPort));
     },
     "hosts-down": async () => {
       const closed = once(server, "close");
@@ -158,7 +186,7 @@ async function serve(): Promise<void> {
       await closed;
     },
     "hosts-up": async () => {
-      await listen(ready.httpsPort);
+      await patiently(() => listen(httpsPort));
     },
     "policies-change": () => {
       changes++;

@@ -74,6 +74,7 @@ export async function measure(attack: Attack, { main, scale, hurry }: MeasureOpt
   const { peak, cpu } = await watched;
   const seen = await attacker.stop();
   await attacker[Symbol.asyncDispose]();
+  if (attack.surroundings === "dns-silent") await world.order("dns-up");
 
   for (let passed = 0; passed < RECOVERY * hurry; passed += LOOK) await sleep(LOOK);
   for (let passed = 0; passed < RECOVERY; passed += LOOK) {
@@ -154,15 +155,15 @@ class WellBehaved implements Disposable {
   /** Asks until `end` is there. */
   async ask(end: Promise<unknown>): Promise<Times> {
     const times = new Times();
-    let isOver = false;
+    const over = new AbortController();
     const asking = this.#clients.map(async (client) => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         await this.#askOne(client, times);
         await sleep(PAUSE);
       }
     });
     await end;
-    isOver = true;
+    over.abort();
     await Promise.all(asking);
     return times;
   }

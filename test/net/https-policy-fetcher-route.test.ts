@@ -155,6 +155,17 @@ describe("a policy host that takes connections and then says nothing", () => {
   });
 });
 
+/** Has `host` answer for `domain` an octet at a time. */
+function drip(host: PolicyHost, domain: string): void {
+  host.respond(domain, {
+    body: (response) => {
+      response.writeHead(200, { "content-type": "text/plain", "content-length": "60000" });
+      const timer = setInterval(() => response.write("v"), 20);
+      response.on("close", () => clearInterval(timer));
+    },
+  });
+}
+
 describe("policy hosts that finish TLS and then answer an octet at a time", () => {
   const limits = { concurrency: 4, timeoutMs: 600_000, connectTimeoutMs: 500 };
   /** Each name has an address of its own, so that the limit for one address helps nothing. */
@@ -164,14 +175,6 @@ describe("policy hosts that finish TLS and then answer an octet at a time", () =
   };
   const everywhere = startPolicyHost({ ca, address: "0.0.0.0" });
   afterAll(async () => (await everywhere).stop());
-  const drip = (host: PolicyHost, domain: string): void =>
-    host.respond(domain, {
-      body: (response) => {
-        response.writeHead(200, { "content-type": "text/plain", "content-length": "60000" });
-        const timer = setInterval(() => response.write("v"), 20);
-        response.on("close", () => clearInterval(timer));
-      },
-    });
 
   it("do not keep all slots from one who waits, however many wait with him", async () => {
     const host = await everywhere;

@@ -42,6 +42,8 @@ export interface WireTap {
 
 export const CONCURRENCY = 4;
 export const PER_ADDRESS = 2;
+/** Milliseconds; longer than any fetch takes here, so that nobody has to give way. */
+const FAIR = 600_000;
 const ADDRESSES = 5;
 /** Seconds. */
 const TTL = 300;
@@ -103,7 +105,7 @@ export class Internet {
 
   /** The network of a process that has just started. */
   connect(): { resolver: Resolver; fetcher: PolicyFetcher } {
-    const queue = new FetchQueue(CONCURRENCY, PER_ADDRESS);
+    const queue = new FetchQueue({ concurrency: CONCURRENCY, perAddress: PER_ADDRESS, fairMs: FAIR });
     return {
       resolver: { resolve: (name, _, signal) => this.#resolve(name.slice("_mta-sts.".length), signal) },
       fetcher: { fetch: (domain, signal) => this.#fetch(domain, queue, signal) },
@@ -146,7 +148,7 @@ export class Internet {
       return new FetchError(failureClass, reason, `policy host mta-sts.${domain}: ${reason}`, TRACE);
     };
     const release = await queue
-      .acquire([site.address], signal ?? new AbortController().signal)
+      .acquire([site.address], signal ?? new AbortController().signal, () => {})
       .catch(() => undefined);
     if (release === undefined) throw refuse("aborted");
     this.#tap.connected(domain);

@@ -46,9 +46,14 @@ export class SoakWorld implements AsyncDisposable {
   /** Resolves when it is so, or the process has ended. */
   async order(order: Order): Promise<void> {
     if (!this.isRunning) return;
-    const done = Promise.race([once(this.#child, "message"), once(this.#child, "exit")]);
+    const done = new AbortController();
+    const { signal } = done;
+    const answered = Promise.race(
+      ["message", "exit"].map((event) => once(this.#child, event, { signal }).catch(() => undefined)),
+    );
     this.#child.send(order);
-    await done;
+    await answered;
+    done.abort();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -24,7 +24,7 @@ interface Failure {
   readonly id: string;
   readonly count: number;
   readonly at: number;
-  retryAt: number;
+  readonly retryAt: number;
 }
 
 export interface Lookup {
@@ -313,8 +313,7 @@ export class Model implements WireTap, DiskTap {
       for (const policy of new Set([model.held, model.stored, model.incoming]))
         policy?.step(milliseconds, now);
       // What is planned is moved with what happened; by how much is not promised.
-      for (const failure of [model.failure, model.storedFailure])
-        if (failure !== undefined) failure.retryAt = -Infinity;
+      [model.failure, model.storedFailure] = [undefined, undefined];
     }
   }
 

@@ -10,7 +10,6 @@ import { temporaryFailure } from "../policy/reply.ts";
 import type { Reply } from "../policy/reply.ts";
 import { isHeldBack } from "../policy/rollout.ts";
 import { needsDane, verdict } from "../policy/verdict.ts";
-import type { DaneState } from "../policy/verdict.ts";
 import type { PolicyStore } from "../store/store.ts";
 import { DANE_NOT_ASKED } from "./dane/dane-source.ts";
 import type { DaneSource, KnownDane } from "./dane/dane-source.ts";
@@ -229,14 +228,8 @@ export class LookupEngine {
     if (this.#memory.entry(domain) === UNREADABLE) return unreadable(domain);
     const state = this.#memory.get(domain);
     const finding = state?.finding(this.#deps.now()) ?? { kind: "absent" };
-    const dane = needsDane(finding, profile)
-      ? this.#deps.dane.find(domain, profile.dane === "yield")
-      : DANE_NOT_ASKED;
-    const known: DaneState =
-      dane instanceof Promise
-        ? { kind: "unknown", reason: `DANE state of ${domain} unknown: no answer in time` }
-        : dane.state;
-    return postfixReply(verdict(finding, known, profile), profile.attributes);
+    const dane = needsDane(finding, profile) ? this.#deps.dane.atHand(domain) : DANE_NOT_ASKED.state;
+    return postfixReply(verdict(finding, dane, profile), profile.attributes);
   }
 }
 

@@ -177,12 +177,14 @@ export class Resolutions {
     asker: Asker | undefined,
   ): Promise<Resolved> {
     await turn?.begun;
-    const beside = asker?.beside?.();
+    let beside: unknown;
     try {
+      beside = asker?.beside?.();
       return await this.#resolveOnce(domain, trigger);
     } finally {
+      const end = () => turn?.end();
       // The answer need not wait for it, but the next domain does.
-      void Promise.resolve(beside).finally(() => turn?.end());
+      void Promise.resolve(beside).then(end, end);
     }
   }
 

@@ -5,7 +5,7 @@ import type { DaneState } from "../../src/policy/verdict.ts";
 /** Says `state` at once, always; memory holds it where it does not hold for ever. */
 export function fixedDane(state: DaneState, until = Infinity): DaneMemory {
   const known = { state, until };
-  return { find: () => known, peek: () => (until === Infinity ? undefined : known) };
+  return { find: () => known, atHand: () => state, peek: () => (until === Infinity ? undefined : known) };
 }
 
 export interface ControlledDaneSource extends DaneSource {
@@ -26,6 +26,8 @@ export function startDaneSource(): ControlledDaneSource {
       asked.resolve();
       return known ?? told.promise;
     },
+    atHand: (domain) =>
+      known?.state ?? { kind: "unknown", reason: `DANE state of ${domain} unknown: no answer in time` },
     answer(state) {
       known = { state, until: Infinity };
       told.resolve(known);

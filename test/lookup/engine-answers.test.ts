@@ -189,7 +189,7 @@ describe("a fault of our own is TEMP and never a rejection", () => {
   });
 
   it("in the discovery of DANE", async () => {
-    await using world = await startWorld({ dane: { find: broken } });
+    await using world = await startWorld({ dane: { find: broken, atHand: broken } });
     world.publish("d.example");
     expect(await world.ask("d.example")).toMatch(/^TEMP /);
     expect(world.askNow("d.example"), "at once").toMatch(/^TEMP /);

@@ -1,11 +1,13 @@
 /** DANE goes first, as each map wants it (RFC 8461 §2). */
 import { describe, expect, it } from "vitest";
+import { NO_DANE } from "../../src/lookup/dane/dane-source.ts";
 import type { MapProfile } from "../../src/policy/map-profile.ts";
 import type { DaneState, KnownDaneKind } from "../../src/policy/verdict.ts";
 import { fixedDane, startDaneSource } from "../helpers/dane-source.ts";
 import { checkReply } from "../helpers/postfix-grammar.ts";
 import { MINUTE } from "../helpers/clock.ts";
 import { secure, startWorld, type World } from "../helpers/world.ts";
+import { entry, pin } from "../store/entries.ts";
 
 const D = "d.example";
 
@@ -93,10 +95,19 @@ it("at the deadline DANE is unknown, and an enforce policy yields to it", async 
   expect(world.events.deadlines).toEqual([D, D]);
 });
 
+it("at the deadline what was last known of DANE stands in, so that slow DNS does not lift an enforce policy", async () => {
+  const dane = { ...startDaneSource(), atHand: () => unknownAfter("none") };
+  await using world = await startWorld({ dane, engine: { deadline: 20 } });
+  const held = pin({ fetchedAt: world.clock.now(), mx: [`mx.${D}`] });
+  await world.store.put(entry(D, { pin: held, checkAt: world.clock.now() + MINUTE }));
+  expect(await ask(world, "yield")).toBe(SECURE);
+  expect(await ask(world, "dane-only")).toBe(DEFERRED);
+});
+
 it("the answer is given anew when what DANE says has run out", async () => {
   let state: DaneState = none;
   await using world = await startWorld({
-    dane: { find: () => ({ state, until: world.clock.now() + MINUTE }) },
+    dane: { ...NO_DANE, find: () => ({ state, until: world.clock.now() + MINUTE }) },
   });
   world.publish(D);
   const profile: MapProfile = {

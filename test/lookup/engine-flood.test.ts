@@ -123,7 +123,7 @@ it("asks for DANE in the turn of the domain, which lasts until that is known too
     asked.push(domain);
     return dane.find(domain, false);
   };
-  await using world = await startWorld({ resolver, dane: { find }, engine: { concurrency: 1 } });
+  await using world = await startWorld({ resolver, dane: { ...dane, find }, engine: { concurrency: 1 } });
   const replies = ["a.example", "b.example"].map((domain) => ask(world, domain, {}, QUERY));
   await nextTurn();
   expect(asked).toEqual(["a.example"]);
@@ -133,6 +133,34 @@ it("asks for DANE in the turn of the domain, which lasts until that is known too
   await nextTurn();
   await resolver.answer("b.example");
   expect(await Promise.all(replies)).toEqual([{ status: "NOTFOUND" }, { status: "NOTFOUND" }]);
+});
+
+it("asks for DANE no more than for the rest when whoever waits has given up", async () => {
+  const resolver = new StubbornResolver();
+  const dane = startDaneSource();
+  const asked: string[] = [];
+  const find = (domain: string) => {
+    asked.push(domain);
+    return dane.find(domain, false);
+  };
+  const engine = { concurrency: 1, deadline: 20 };
+  await using world = await startWorld({ resolver, dane: { ...dane, find }, engine });
+  const replies = await Promise.all(flood(10).map((domain) => ask(world, domain, {}, QUERY)));
+  expect(new Set(replies.map(({ status }) => status))).toEqual(new Set(["TEMP"]));
+  expect(asked).toEqual(["flood0.example"]);
+});
+
+it("goes on to the next domain after a fault of our own", async () => {
+  const find = () => {
+    throw new Error("broken");
+  };
+  await using world = await startWorld({ dane: { ...startDaneSource(), find }, engine: { concurrency: 1 } });
+  for (const domain of ["a.example", "b.example"])
+    expect(await ask(world, domain, {}, QUERY)).toMatchObject({
+      status: "TEMP",
+      reason: expect.stringContaining("failed on"),
+    });
+  expect([world.engine.resolving, world.events.deadlines]).toEqual([0, []]);
 });
 
 it("answers TEMP to whoever waits when we stop, and reports no fault", async () => {

@@ -73,6 +73,13 @@ export class DaneCache implements DaneMemory {
     return patience > 0 ? firstOf(flight.result, patience, standIn) : standIn;
   }
 
+  atHand(domain: string): DaneState {
+    const known = this.#known.get(domain);
+    if (known !== undefined && this.#deps.now() < known.until) return known.state;
+    const reason = `DANE state of ${domain} unknown: no answer in time`;
+    return withLastKnown({ kind: "unknown", reason }, this.#lastKnown(domain, known));
+  }
+
   peek(domain: string): KnownDane | undefined {
     return this.#known.peek(domain);
   }

@@ -14,6 +14,8 @@ export interface DaneSource {
    * @param acceptsLastKnown the caller can use what was last known while DNS does not answer, and rather does so than wait
    */
   find(domain: string, acceptsLastKnown: boolean): KnownDane | Promise<KnownDane>;
+  /** What can be said of `domain` at once: "unknown", with what was last known, where memory does not hold it. Asks nothing. */
+  atHand(domain: string): DaneState;
 }
 
 /** A source whose memory can be looked into. */
@@ -26,7 +28,10 @@ export interface DaneMemory extends DaneSource {
 export const DANE_NOT_ASKED: KnownDane = { state: { kind: "none" }, until: Infinity };
 
 /** DANE discovery switched off: nothing is asked, and no domain has DANE. */
-export const NO_DANE: DaneSource = { find: () => DANE_NOT_ASKED };
+export const NO_DANE: DaneSource = {
+  find: () => DANE_NOT_ASKED,
+  atHand: () => DANE_NOT_ASKED.state,
+};
 
 /**
  * What the facts of a domain mean for the verdict. In an insecure MX set a failure is what whoever forged the set may have

@@ -301,3 +301,17 @@ describe("what was last known before a restart", () => {
     });
   });
 });
+
+describe("what is at hand", () => {
+  const noAnswer = { kind: "unknown", reason: `DANE state of ${D} unknown: no answer in time` };
+
+  it("is the state as long as it holds, then what was last known, and nothing is asked", async () => {
+    const { cache, clock, asked, learn } = startCache();
+    expect(cache.atHand(D)).toEqual(noAnswer);
+    await learn(none);
+    expect(cache.atHand(D)).toEqual(none);
+    clock.advance(MINUTE);
+    expect(cache.atHand(D)).toEqual({ ...noAnswer, lastKnown: "none" });
+    expect(asked).toEqual([D]);
+  });
+});

@@ -1,4 +1,5 @@
 /** Counts and times lookups. All there is of a hit in memory, so it adds to numbers and does nothing else. */
+import type { Stop } from "../lookup/deadline.ts";
 import type { LookupService } from "../lookup/lookup-service.ts";
 import type { Question } from "../lookup/question.ts";
 import type { Cell, Counter, Histogram, Metrics } from "../metrics/metrics.ts";
@@ -89,7 +90,7 @@ export function countedLookup(
     },
   };
 
-  function timed(question: Question, client: object | undefined): Reply | Promise<Reply> {
+  function timed(question: Question, client: Stop | undefined): Reply | Promise<Reply> {
     const startedAt = now();
     const reply = service.lookup(question, client);
     if (!(reply instanceof Promise)) lastWarm = now() - startedAt;

@@ -8,10 +8,14 @@ export interface DeadlineOptions {
   /** The reply when the deadline has passed. */
   readonly late: () => Reply;
   readonly stop: Stop;
+  /** That whoever asked is gone. */
+  readonly client?: Stop | undefined;
+  /** Called when nobody waits for `work` any more: the deadline has passed, or the client is gone. */
+  readonly giveUp?: () => void;
 }
 
 /**
- * That we stop, for thousands that wait at once. An AbortSignal would do, were it not for its listeners: to add one, all are
+ * That something ends, the daemon or a connection, for thousands that wait at once. An AbortSignal would do, were it not for its listeners: to add one, all are
  * looked through.
  */
 export class Stop {
@@ -29,7 +33,7 @@ export class Stop {
     this.#waiting.clear();
   }
 
-  /** Has `stopped` called when we stop, at once if we do already. */
+  /** Has `stopped` called at the end, at once if that has come already. */
   wait(stopped: () => void): void {
     if (this.#isCalled) stopped();
     else this.#waiting.add(stopped);
@@ -43,14 +47,19 @@ export class Stop {
 
 const STOPPING = temporaryFailure("stsmapd is stopping, try again");
 
+/** Nobody hears it. */
+const TO_NOBODY = temporaryFailure("the client is gone");
+
 /**
  * `work`, or what `late` says once the deadline has passed; `work` goes on in the background. TEMP when we stop meanwhile: a
- * lookup cut short must not pass for "no policy". Rejects with what `work` or `late` throws.
+ * lookup cut short must not pass for "no policy". For a client that is gone nothing is held any longer: else one that comes,
+ * asks and goes could have us hold questions without end. Rejects with what `work` or `late` throws.
  */
 export async function withinDeadline(work: Promise<Reply>, options: DeadlineOptions): Promise<Reply> {
-  const { deadline, late, stop } = options;
+  const { deadline, late, stop, client, giveUp = () => {} } = options;
   const { promise: cutShort, resolve, reject } = Promise.withResolvers<Reply>();
   const timer = setTimeout(() => {
+    giveUp();
     try {
       resolve(late());
     } catch (error) {
@@ -58,11 +67,17 @@ export async function withinDeadline(work: Promise<Reply>, options: DeadlineOpti
     }
   }, deadline);
   const stopped = () => resolve(STOPPING);
+  const gone = () => {
+    giveUp();
+    resolve(TO_NOBODY);
+  };
   stop.wait(stopped);
+  client?.wait(gone);
   try {
     return await Promise.race([cutShort, work]);
   } finally {
     clearTimeout(timer);
     stop.leave(stopped);
+    client?.leave(gone);
   }
 }

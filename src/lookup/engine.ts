@@ -14,6 +14,7 @@ import type { PolicyStore } from "../store/store.ts";
 import { DANE_NOT_ASKED } from "./dane/dane-source.ts";
 import type { DaneSource, KnownDane } from "./dane/dane-source.ts";
 import { Stop, withinDeadline } from "./deadline.ts";
+import type { DeadlineOptions } from "./deadline.ts";
 import { DomainMemory, UNREADABLE } from "./domain-memory.ts";
 import type { DomainState } from "./domain-state.ts";
 import type { LookupEvents } from "./events.ts";
@@ -67,9 +68,10 @@ export class LookupEngine {
    * The reply for `domain` under `profile`; at once where memory or the store can answer. Never throws or rejects.
    *
    * @param profile compared by identity: its prepared replies are found by it
-   * @param client compared by identity: those that wait for unknown domains take turns
+   * @param client compared by identity: those that wait for unknown domains take turns. What only a client that is gone has
+   *   asked for, and has not begun, is dropped
    */
-  lookup(domain: string, profile: MapProfile, client?: object): Reply | Promise<Reply> {
+  lookup(domain: string, profile: MapProfile, client?: Stop): Reply | Promise<Reply> {
     try {
       return this.#lookup(domain, profile, client);
     } catch (error) {
@@ -77,7 +79,7 @@ export class LookupEngine {
     }
   }
 
-  #lookup(domain: string, profile: MapProfile, client?: object): Reply | Promise<Reply> {
+  #lookup(domain: string, profile: MapProfile, client?: Stop): Reply | Promise<Reply> {
     const now = this.#deps.now();
     const state = this.#memory.get(domain);
     if (state === undefined) return this.#resolveAndAnswer(domain, profile, client);
@@ -87,7 +89,7 @@ export class LookupEngine {
     if (!state.isAnswerable(now)) return this.#resolveAndAnswer(domain, profile, client);
     if (now >= state.actionAt) void this.#resolutions.resolveInBackground(domain, "recheck");
     const answer = this.#answer(state, profile);
-    return answer instanceof Promise ? this.#withinDeadline(domain, profile, answer) : answer;
+    return answer instanceof Promise ? this.#withinDeadline(domain, profile, answer, { client }) : answer;
   }
 
   /** Until when (milliseconds) the last reply for `domain` under `profile` may be repeated, as long as {@link changes} is the same. */
@@ -183,7 +185,7 @@ export class LookupEngine {
     return reply;
   }
 
-  #resolveAndAnswer(asked: string, profile: MapProfile, client: object | undefined): Promise<Reply> {
+  #resolveAndAnswer(asked: string, profile: MapProfile, client: Stop | undefined): Promise<Reply> {
     const domain = detached(asked);
     // Such a map will want to know of DANE whatever comes: ask beside the policy, not after it.
     const beside = profile.dane === "dane-only" ? () => this.#deps.dane.find(domain, false) : undefined;
@@ -194,7 +196,7 @@ export class LookupEngine {
         ? unreadable(domain)
         : this.#answer(state, profile),
     );
-    return this.#withinDeadline(domain, profile, work, giveUp);
+    return this.#withinDeadline(domain, profile, work, { client, giveUp });
   }
 
   /** `work`, or what is known when the deadline has passed; TEMP when we stop meanwhile. */
@@ -202,16 +204,15 @@ export class LookupEngine {
     domain: string,
     profile: MapProfile,
     work: Promise<Reply>,
-    giveUp = () => {},
+    asker: Pick<DeadlineOptions, "client" | "giveUp">,
   ): Promise<Reply> {
     const { events, options } = this.#deps;
     const late = () => {
-      giveUp();
       events.deadlinePassed(domain);
       return this.#lateReply(domain, profile);
     };
     try {
-      return await withinDeadline(work, { deadline: options.deadline, late, stop: this.#stop });
+      return await withinDeadline(work, { ...asker, deadline: options.deadline, late, stop: this.#stop });
     } catch (error) {
       return this.#failed(domain, error);
     }

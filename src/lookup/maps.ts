@@ -3,6 +3,7 @@ import type { MapProfile } from "../policy/map-profile.ts";
 import { overrideReply } from "../policy/override.ts";
 import { NOT_FOUND } from "../policy/reply.ts";
 import type { Reply } from "../policy/reply.ts";
+import type { Stop } from "./deadline.ts";
 import type { LookupEngine } from "./engine.ts";
 import type { LookupService } from "./lookup-service.ts";
 import type { Overrides } from "./overrides.ts";
@@ -57,7 +58,7 @@ export class MapLookup implements LookupService {
   }
 
   /** What is no domain is NOTFOUND at once and costs no DNS; an override goes before cache and DANE. */
-  lookup(question: Question, client?: object): Reply | Promise<Reply> {
+  lookup(question: Question, client?: Stop): Reply | Promise<Reply> {
     const { map, domain } = question;
     if (domain === undefined) return NOT_FOUND;
     const now = this.#now();

@@ -1,5 +1,6 @@
 /** Notices lookups that are never answered: each has its deadline, so one that is long past it shows a fault of ours. */
 import type { Reply } from "../policy/reply.ts";
+import type { Stop } from "./deadline.ts";
 import type { LookupService } from "./lookup-service.ts";
 import type { Question } from "./question.ts";
 
@@ -16,7 +17,7 @@ export class OverdueLookups implements LookupService {
     this.#now = now;
   }
 
-  lookup(question: Question, client?: object): Reply | Promise<Reply> {
+  lookup(question: Question, client?: Stop): Reply | Promise<Reply> {
     const reply = this.#service.lookup(question, client);
     if (reply instanceof Promise) void this.#watch(reply);
     return reply;

@@ -77,7 +77,7 @@ export class Resolutions {
   readonly #deps: ResolutionsDeps;
   /**
    * Single flight: a domain is resolved once at a time, whoever asks. Safe because a flight is entered here in the same
-   * turn in which its absence was seen, and leaves in `finally`, after its result stands in memory.
+   * turn in which its absence was seen, and leaves in `finally`, after its result stands in memory, or when it is given up.
    */
   readonly #flights = new Map<string, Flight>();
   /** Domains that were forgotten while they are resolved. */
@@ -118,11 +118,16 @@ export class Resolutions {
     }
     const turn = this.#turnsFor(trigger)?.take(asker?.client);
     const resolved = this.#inTurn(domain, trigger, turn, asker).finally(() => {
-      this.#flights.delete(domain);
-      this.#forgotten.delete(domain);
+      if (this.#flights.get(domain) === flight) this.#land(domain);
     });
-    this.#flights.set(domain, { resolved, turn });
+    const flight: Flight = { resolved, turn };
+    this.#flights.set(domain, flight);
     return resolved;
+  }
+
+  #land(domain: string): void {
+    this.#flights.delete(domain);
+    this.#forgotten.delete(domain);
   }
 
   /** The same for a client, which does not wait for ever. */
@@ -130,7 +135,11 @@ export class Resolutions {
     const resolved = this.resolve(domain, "query", asker);
     // Later it may be another flight.
     const turn = this.#flights.get(domain)?.turn;
-    return { resolved, giveUp: () => turn?.leave() };
+    const giveUp = () => {
+      // At once, for whoever asks in the same turn of the event loop must not join in.
+      if (turn?.leave() === true) this.#land(domain);
+    };
+    return { resolved, giveUp };
   }
 
   /** The same for whoever does not wait: a fault is reported. Never rejects. */

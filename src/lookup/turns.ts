@@ -11,8 +11,8 @@ export interface Turn {
   readonly begun: Promise<void>;
   /** One more waits for the same domain: it need not wait for its turn in another's line. */
   join(client: unknown): void;
-  /** One of those who asked waits no longer. A turn that nobody waits for is given up, unless it has begun. */
-  leave(): void;
+  /** One of those who asked waits no longer. A turn that nobody waits for is given up, unless it has begun: then true. */
+  leave(): boolean;
   /** The work is done. Once, and only after it has begun. */
   end(): void;
 }
@@ -76,7 +76,9 @@ export class Turns {
       },
       leave: () => {
         place.askers--;
-        if (place.askers === 0 && this.#unqueue(place)) place.giveUp();
+        const isGivenUp = place.askers === 0 && this.#unqueue(place);
+        if (isGivenUp) place.giveUp();
+        return isGivenUp;
       },
       end: () => this.#next(),
     };

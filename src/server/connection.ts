@@ -1,6 +1,7 @@
 /** One client: its requests in, the replies out in the same order, and neither side ever ahead of the other by much. */
 import type { Socket } from "node:net";
 import type { Protocol, Request } from "./protocol.ts";
+import { Stop } from "../lookup/deadline.ts";
 import { ProtocolError, type RequestParser } from "./request-parser.ts";
 
 /** Requests of one client that may await their answers at once. Postfix has one; further ones wait unparsed. */
@@ -45,6 +46,8 @@ export class Connection {
   /** Requests taken since others had their turn, and whether it is theirs now. */
   #taken = 0;
   #yielding = false;
+  /** That the client is gone, for its questions that are not answered yet. */
+  readonly #gone = new Stop();
 
   /** `onViolation` is told when the client breaks the framing, which ends the connection. */
   constructor(
@@ -65,6 +68,7 @@ export class Connection {
     });
     // The socket closes by itself after an error, and a client that is gone is nobody's trouble.
     socket.on("error", ignore);
+    socket.on("close", () => this.#gone.call());
   }
 
   /** Reads no more, answers what was asked, then closes. Idempotent. */
@@ -111,7 +115,7 @@ export class Connection {
       }
       const request = this.#nextRequest();
       if (request === undefined) return undefined;
-      const answer = this.#protocol.answer(request, this);
+      const answer = this.#protocol.answer(request, this.#gone);
       if (typeof answer !== "string") void this.#await(answer);
       else if (this.#awaited.length === 0) return answer;
       else this.#awaited.push({ reply: answer });

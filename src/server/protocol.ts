@@ -1,6 +1,7 @@
 /** What a connection needs of a protocol. Octets to be written are latin1 strings: V8 joins them for nothing. */
 import type { LookupService } from "../lookup/lookup-service.ts";
 import type { Question } from "../lookup/question.ts";
+import type { Stop } from "../lookup/deadline.ts";
 import type { Reply } from "../policy/reply.ts";
 import type { RequestParser } from "./request-parser.ts";
 
@@ -30,9 +31,9 @@ export interface Protocol {
   /**
    * The octets that answer one request: at once when the lookup service knows, else later. Never throws, never rejects.
    *
-   * @param client whoever asks, for the lookup service
+   * @param client whoever asks, for the lookup service: that they are gone
    */
-  answer(request: Request | string, client?: object): string | Promise<string>;
+  answer(request: Request | string, client?: Stop): string | Promise<string>;
 }
 
 /** Asks `service`, and gives its replies in the words of `encode`. */

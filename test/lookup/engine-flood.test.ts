@@ -1,6 +1,7 @@
 /** More unknown domains than are resolved at once. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, it } from "vitest";
+import { Stop } from "../../src/lookup/deadline.ts";
 import type { DnsAnswer, RecordType, Resolver } from "../../src/net/dns/resolver.ts";
 import { DnsError } from "../../src/net/dns/resolver.ts";
 import type { Reply } from "../../src/policy/reply.ts";
@@ -39,7 +40,7 @@ class StubbornResolver implements Resolver {
 }
 
 /** As a function that always gives a promise. */
-async function ask(world: World, domain: string, client = {}, profile = POSTFIX): Promise<Reply> {
+async function ask(world: World, domain: string, client = new Stop(), profile = POSTFIX): Promise<Reply> {
   return world.engine.lookup(domain, profile, client);
 }
 
@@ -49,7 +50,7 @@ const flood = (count: number, name = "flood") =>
 it("resolves as many at once as configured, and serves the clients that wait in turn", async () => {
   const resolver = new StubbornResolver();
   await using world = await startWorld({ resolver, engine: { concurrency: 2 } });
-  const [flooder, other] = [{}, {}];
+  const [flooder, other] = [new Stop(), new Stop()];
   const replies = flood(64).map((domain) => ask(world, domain, flooder));
   const single = ask(world, "single.example", other);
   await nextTurn();
@@ -75,6 +76,24 @@ it("resolves nothing any more that nobody waits for, and holds nothing of it", a
   expect(resolver.asked).toEqual(["flood0.example"]);
   expect(world.engine.resolving).toBe(0);
   expect(world.events.faults).toEqual([]);
+});
+
+it("resolves nothing any more that a client has asked for who is gone, and holds nothing of it", async () => {
+  const resolver = new StubbornResolver();
+  await using world = await startWorld({ resolver, engine: { concurrency: 1 } });
+  const [first, gone, other] = [new Stop(), new Stop(), new Stop()];
+  void ask(world, "first.example", first);
+  const shared = ask(world, "flood0.example", other);
+  const dropped = flood(10).map((domain) => ask(world, domain, gone));
+  expect(world.engine.waiting).toBe(10);
+  gone.call();
+  expect(world.engine.waiting, "who else waits").toBe(1);
+  const again = ask(world, "flood1.example", other);
+  expect((await Promise.all(dropped)).map(({ status }) => status)).toEqual(flood(10).map(() => "TEMP"));
+  await resolver.answer("first.example", "flood0.example", "flood1.example");
+  expect(await Promise.all([shared, again])).toEqual([{ status: "NOTFOUND" }, { status: "NOTFOUND" }]);
+  expect(resolver.asked).toEqual(["first.example", "flood0.example", "flood1.example"]);
+  expect([world.events.faults, world.events.deadlines]).toEqual([[], []]);
 });
 
 it("answers what memory and store hold at once, whatever waits", async () => {
@@ -124,7 +143,7 @@ it("asks for DANE in the turn of the domain, which lasts until that is known too
     return dane.find(domain, false);
   };
   await using world = await startWorld({ resolver, dane: { ...dane, find }, engine: { concurrency: 1 } });
-  const replies = ["a.example", "b.example"].map((domain) => ask(world, domain, {}, QUERY));
+  const replies = ["a.example", "b.example"].map((domain) => ask(world, domain, undefined, QUERY));
   await nextTurn();
   expect(asked).toEqual(["a.example"]);
   await resolver.answer("a.example");
@@ -145,7 +164,7 @@ it("asks for DANE no more than for the rest when whoever waits has given up", as
   };
   const engine = { concurrency: 1, deadline: 20 };
   await using world = await startWorld({ resolver, dane: { ...dane, find }, engine });
-  const replies = await Promise.all(flood(10).map((domain) => ask(world, domain, {}, QUERY)));
+  const replies = await Promise.all(flood(10).map((domain) => ask(world, domain, undefined, QUERY)));
   expect(new Set(replies.map(({ status }) => status))).toEqual(new Set(["TEMP"]));
   expect(asked).toEqual(["flood0.example"]);
 });
@@ -156,7 +175,7 @@ it("goes on to the next domain after a fault of our own", async () => {
   };
   await using world = await startWorld({ dane: { ...startDaneSource(), find }, engine: { concurrency: 1 } });
   for (const domain of ["a.example", "b.example"])
-    expect(await ask(world, domain, {}, QUERY)).toMatchObject({
+    expect(await ask(world, domain, undefined, QUERY)).toMatchObject({
       status: "TEMP",
       reason: expect.stringContaining("failed on"),
     });

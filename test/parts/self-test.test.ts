@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:net";
 import { once } from "node:events";
 import { afterEach, expect, it } from "vitest";
+import { Stop } from "../../src/lookup/deadline.ts";
 import { OverdueLookups } from "../../src/lookup/overdue-lookups.ts";
 import type { LookupService } from "../../src/lookup/lookup-service.ts";
 import { Question } from "../../src/lookup/question.ts";
@@ -113,7 +114,7 @@ it("a question goes on with the client who asks, on whom the turns depend", () =
     asked.push(question);
     return NOT_FOUND;
   };
-  const client = {};
+  const client = new Stop();
   void new OverdueLookups({ lookup }, () => 0).lookup(ONE, client);
   expect(asked).toEqual([[ONE, client]]);
   expect(asked[0]?.[1]).toBe(client);

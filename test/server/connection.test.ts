@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import type { Stop } from "../../src/lookup/deadline.ts";
 import type { LookupService } from "../../src/lookup/lookup-service.ts";
 import type { Question } from "../../src/lookup/question.ts";
 import { NOT_FOUND, type Reply } from "../../src/policy/reply.ts";
@@ -46,10 +47,13 @@ async function serve(service: LookupService, protocol = socketmap): Promise<Look
 /** Answers keys that begin with `later` when told to, all others at once, each with the key itself. */
 class Desk implements LookupService {
   readonly asked: string[] = [];
+  /** Who asked last. */
+  client: Stop | undefined;
   readonly #waiting = new Map<string, () => void>();
 
-  lookup({ key }: Question): Reply | Promise<Reply> {
+  lookup({ key }: Question, client?: Stop): Reply | Promise<Reply> {
     this.asked.push(key);
+    this.client = client;
     if (!key.startsWith("later")) return ok(key);
     return new Promise((resolve) => {
       this.#waiting.set(key, () => resolve(ok(key)));
@@ -111,6 +115,7 @@ describe("one client", () => {
     await desk.has(2);
     client.socket.resetAndDestroy();
     while (server.connections === 2) await setImmediate();
+    expect(desk.client?.isCalled, "the lookup service knows").toBe(true);
     desk.answer("later");
     expect(await other.query("postfix", "a")).toEqual({ status: "OK", text: "a" });
   });

@@ -44,6 +44,10 @@ async function ask(world: World, domain: string, client = new Stop(), profile = 
   return world.engine.lookup(domain, profile, client);
 }
 
+function broken(): never {
+  throw new Error("broken");
+}
+
 const flood = (count: number, name = "flood") =>
   Array.from({ length: count }, (_, index) => `${name}${index}.example`);
 
@@ -170,10 +174,8 @@ it("asks for DANE no more than for the rest when whoever waits has given up", as
 });
 
 it("goes on to the next domain after a fault of our own", async () => {
-  const find = () => {
-    throw new Error("broken");
-  };
-  await using world = await startWorld({ dane: { ...startDaneSource(), find }, engine: { concurrency: 1 } });
+  const dane = { ...startDaneSource(), find: broken };
+  await using world = await startWorld({ dane, engine: { concurrency: 1 } });
   for (const domain of ["a.example", "b.example"])
     expect(await ask(world, domain, undefined, QUERY)).toMatchObject({
       status: "TEMP",

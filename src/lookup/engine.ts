@@ -226,7 +226,8 @@ export class LookupEngine {
 
   /** What can be said of `domain` without waiting further: a policy that does not come in time is none. */
   #lateReply(domain: string, profile: MapProfile): Reply {
-    if (this.#memory.entry(domain) === UNREADABLE) return unreadable(domain);
+    if (this.#memory.entry(domain) === UNREADABLE && !isHeldBack(domain, profile.rollout))
+      return unreadable(domain);
     const state = this.#memory.get(domain);
     const finding = state?.finding(this.#deps.now()) ?? { kind: "absent" };
     const dane = needsDane(finding, profile) ? this.#deps.dane.atHand(domain) : DANE_NOT_ASKED.state;

@@ -72,13 +72,18 @@ describe("a domain that is held back", () => {
     expect(await defer(35)).toMatchObject({ status: "TEMP" });
   });
 
-  it("is never deferred because the cache cannot be read", async () => {
+  it.each([
+    ["", 20_000],
+    [" at the deadline", 20],
+  ])("is never deferred because the cache cannot be read%s", async (_, deadline) => {
     await using world = await startWorld({
+      engine: { deadline },
       wrapStore: (store) =>
         new Proxy(store, {
           get: (target, key) => (key === "get" ? refuse : Reflect.get(target, key).bind(target)),
         }),
     });
+    if (deadline === 20) world.dns.behave("*", "drop");
     expect(await world.engine.lookup(D, profile({}))).toEqual({ status: "NOTFOUND" });
     expect(await world.engine.lookup(D, profile({ rollout: 35 }))).toMatchObject({ status: "TEMP" });
   });

@@ -13,8 +13,18 @@ if (major < LEAST_NODE[0] || (major === LEAST_NODE[0] && minor < LEAST_NODE[1]))
   );
   process.exitCode = 1;
 } else {
+  leaveVanishedFolder();
   // V8 lets a heap grow to several times what is in it rather than collect. With 20,000 domains in memory that was half of all.
   setFlagsFromString("--optimize-for-size");
   const { run } = await import("./cli/program.ts");
   process.exitCode = await run(process.argv);
+}
+
+/** Where the working folder is gone no worker thread starts, and without that of the store no policy is on disk. */
+function leaveVanishedFolder(): void {
+  try {
+    process.cwd();
+  } catch {
+    process.chdir("/");
+  }
 }

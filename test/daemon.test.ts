@@ -146,6 +146,23 @@ describe("SIGTERM", () => {
 });
 
 describe("SIGKILL", () => {
+  it("costs no policy where the working folder was gone when it started", async () => {
+    using home = new Home();
+    await using world = await startWorld();
+    world.publish(D);
+    const file = home.write("stsmapd.yaml", home.network(world) + SOCKETMAP);
+    const before = `mkdir "${home.path}/gone" && cd "${home.path}/gone" && rmdir "${home.path}/gone" || exit`;
+    const daemon = await Daemon.start(["-c", file], home.environment(), { before });
+    expect(await ask(daemon.addresses[0]!, D)).toBe(`OK ${secure(D)}`);
+    expect(daemon.log.filter(({ level }) => level === "error")).toEqual([]);
+    daemon.signal("SIGKILL");
+    await daemon.exited;
+
+    world.dns.behave("*", "servfail");
+    await using next = await start(home, world);
+    expect(await ask(next.addresses[0]!, D)).toBe(`OK ${secure(D)}`);
+  });
+
   it("costs no policy that was told of", async () => {
     using home = new Home();
     await using world = await startWorld();

@@ -66,6 +66,8 @@ export async function stsmapd(
 interface HowToStart {
   /** Another executable than that of src/. */
   readonly main?: string;
+  /** Lines of sh(1) that run before it. */
+  readonly before?: string;
   /** Handed down as systemd does. */
   readonly sockets?: readonly HeldSocket[];
 }
@@ -110,12 +112,12 @@ export class Daemon implements AsyncDisposable {
   static async spawn(
     args: readonly string[],
     env: NodeJS.ProcessEnv,
-    { main = MAIN, sockets = [] }: HowToStart = {},
+    { main = MAIN, before = "", sockets = [] }: HowToStart = {},
   ): Promise<Daemon> {
     // Sockets are meant for one process only, whose number is known when it is there: the shell becomes it.
     const child = spawn(
       "/bin/sh",
-      ["-c", 'LISTEN_PID=$$ exec "$0" "$@"', process.execPath, main, "serve", ...args],
+      ["-c", `${before}\nLISTEN_PID=$$ exec "$0" "$@"`, process.execPath, main, "serve", ...args],
       {
         env: { ...env, ...listenVariables(sockets) },
         stdio: ["ignore", "pipe", "inherit", ...sockets.map(({ fd }) => fd)],

@@ -44,6 +44,11 @@ describe.skipIf(missing !== undefined)(`the real systemd (${missing ?? "as proce
     expect(result).toEqual({ code: 0, stdout: "", stderr: "" });
   });
 
+  it("starts before the unit that runs Postfix, and ends after it", async () => {
+    expect(await machine.property(SERVICE, "LoadState")).toBe("loaded");
+    expect(await machine.property("postfix@-.service", "After")).toContain(SERVICE);
+  });
+
   it(`rates the exposure of the service ${MAX_EXPOSURE} or less`, async () => {
     const analysis = await machine.run("systemd-analyze", ["security", "--offline=yes", SERVICE]);
     const exposure = /exposure level for stsmapd\.service: ([0-9.]+)/u.exec(analysis.stdout)?.[1];

@@ -18,6 +18,8 @@ interface CacheContent {
   readonly mode: number;
   /** Whether the file's owner may make files beside it, as SQLite has to. */
   readonly folderWritable: boolean;
+  /** Whether nothing but the cache and the daemon's sockets is in the folder. */
+  readonly folderIsOwn: boolean;
   readonly ours: boolean;
   /** Of the tables. */
   readonly version: number;
@@ -41,12 +43,15 @@ export function gatherCache(path: string): CacheFacts {
     const folder = statSync(dirname(path));
     const bit = folder.uid === file.uid ? 0o300 : folder.gid === file.gid ? 0o030 : 0o003;
     const prefix = `${basename(path)}.damaged-`;
+    const neighbours = readdirSync(dirname(path), { withFileTypes: true });
     return {
       kind: "read",
       path,
       mode: file.mode & 0o777,
       folderWritable: file.uid === 0 || (folder.mode & bit) === bit,
-      setAside: readdirSync(dirname(path))
+      folderIsOwn: neighbours.every((entry) => entry.name.startsWith(basename(path)) || entry.isSocket()),
+      setAside: neighbours
+        .map(({ name }) => name)
         .filter((name) => name.startsWith(prefix) && !/-(?:wal|shm)$/.test(name))
         .map((name) => join(dirname(path), name)),
       ...readContent(path, file.size),
@@ -114,7 +119,7 @@ export function judgeCache(facts: CacheFacts): Finding {
     case "read":
       break;
   }
-  const { mode, folderWritable, ours, version, damage, searched, entries, setAside } = facts;
+  const { mode, folderWritable, folderIsOwn, ours, version, damage, searched, entries, setAside } = facts;
   if (damage !== undefined) return problem("cache", `${path} is damaged: ${damage}`, RESTART);
   if (!ours && version !== 0)
     return problem("cache", `${path} is another program's database`, [
@@ -127,7 +132,9 @@ export function judgeCache(facts: CacheFacts): Finding {
   if (!folderWritable) {
     const folder = shellWord(dirname(path));
     return problem("cache", `its owner may not write to ${folder}`, [
-      `chown --reference=${shellWord(path)} ${folder} && chmod 0700 ${folder}`,
+      folderIsOwn
+        ? `chown --reference=${shellWord(path)} ${folder} && chmod 0700 ${folder}`
+        : "# stsmapd.yaml: store: path: in a folder of the daemon's own, for others use this one; stop it and move the file there",
     ]);
   }
   if ((mode & 0o077) !== 0)

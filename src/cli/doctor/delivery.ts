@@ -64,11 +64,10 @@ export function judgeOverrides(facts: PostfixFacts): Finding {
     .map(({ service, parameter, value }) => `${service} has ${parameter}=${value}`)
     .join("; ");
   const names = differing.map(({ service, parameter }) => `${service}/${parameter}`);
-  return warning(
-    "overrides",
-    `${said}: mail that takes it is not sent as main.cf says`,
-    facts.commands.edit("-PX", ...names),
-  );
+  return warning("overrides", `${said}: mail that takes it is not sent as main.cf says`, [
+    "# if it is not meant to be so, such as a stricter level for a partner, or a content filter on this machine:",
+    ...facts.commands.edit("-PX", ...names),
+  ]);
 }
 
 /** Mail that does not go to the recipient's own MX hosts gets no policy of the recipient's. */

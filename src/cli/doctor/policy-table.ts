@@ -53,7 +53,9 @@ function mendWithOwn(
   const [listener] = listeners;
   if (listener === undefined)
     return [`${LIST_SOCKETS}  # where the daemon listens; name it in smtp_tls_policy_maps`];
-  return mendWith(facts, stale, tableFor(facts, listener));
+  const note =
+    stale === undefined ? [] : [`# in the place of ${stale.text}; if that is to stay, add to it instead:`];
+  return [...note, ...mendWith(facts, stale, tableFor(facts, listener))];
 }
 
 /** The commands that put `text` in the place of `stale`, or at the end of the list. */

@@ -115,9 +115,12 @@ export function judgePostfixResolver({
   return ok("postfix-resolver", said);
 }
 
+/** Not a command for resolv.conf: without a resolver that answers there, no mail would be delivered at all. */
 const LOCAL_RESOLVER = [
   "apt-get install unbound  # or another resolver that validates, on 127.0.0.1",
-  "echo 'nameserver 127.0.0.1' > /etc/resolv.conf",
+  "dig +dnssec @127.0.0.1 . SOA",
+  "# when that shows the flag ad, let `nameserver 127.0.0.1` be the only one in /etc/resolv.conf; if this is a symbolic link,",
+  "# by what writes it",
 ];
 
 async function testServers(

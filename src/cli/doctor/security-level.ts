@@ -6,6 +6,19 @@ import type { PostfixFacts } from "./postfix-facts.ts";
 
 const DANE = { smtp_tls_security_level: "dane", smtp_dns_support_level: "dnssec" };
 
+const MAY_BE_CLEAR = [
+  "# dane lets mail go in the clear to hosts without TLS, which now waits; where that is meant to be so for some, such as a",
+  "# relayhost, give them a line of their own first, in a table before the daemon's:",
+];
+
+/** Levels at which no mail leaves in the clear. */
+const STRICT = new Set(["encrypt", "verify", "secure", "fingerprint", "dane-only"]);
+
+/** The commands that set the level `dane` in the place of `level`. */
+function useDane(level: string, commands: PostfixFacts["commands"]): string[] {
+  return [...(STRICT.has(level) ? MAY_BE_CLEAR : []), ...commands.set(DANE)];
+}
+
 /**
  * docs/dane.md has the reasons.
  *
@@ -17,7 +30,7 @@ export function judgeSecurityLevel(
 ): Finding {
   const { parameters, commands } = facts;
   const level = effectiveLevel(parameters);
-  const mend = commands.set(DANE);
+  const mend = useDane(level.value, commands);
   const say = (text: string) => `smtp_tls_security_level is ${level.text}: ${text}`;
   switch (level.value) {
     case "dane":
@@ -67,7 +80,7 @@ function judgeDane(
   }
   if (level === "dane-only") {
     const text = "dane-only: mail to domains with neither DANE nor a policy is deferred";
-    return warning("security-level", text, commands.set(DANE));
+    return warning("security-level", text, useDane(level, commands));
   }
   if (dane === "ignore") {
     const text = "the map has dane: ignore, so that a policy goes before DANE, against RFC 8461 §2";
@@ -97,12 +110,14 @@ export function judgeTlsVersions({
   const spoken = spokenVersions(setting).filter((version) => MODERN.has(version));
   if (spoken.length === 0) {
     const text = `smtp_tls_mandatory_protocols is "${setting}": neither TLS 1.2 nor 1.3 is left`;
-    return problem("tls-versions", text, commands.set({ smtp_tls_mandatory_protocols: ">=TLSv1.2" }));
+    return problem("tls-versions", text, commands.set({ smtp_tls_mandatory_protocols: FROM_1_2 }));
   }
   return ok("tls-versions", `smtp_tls_mandatory_protocols allows ${spoken.join(" and ")}`);
 }
 
 const VERSIONS = ["SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
+/** As every version of Postfix reads it; `>=` means something to Postfix 3.6 and later only, and costs others all TLS. */
+const FROM_1_2 = "!SSLv2, !SSLv3, !TLSv1, !TLSv1.1";
 const MODERN = new Set(["TLSv1.2", "TLSv1.3"]);
 
 /** postconf(5): names to include, `!` names to exclude, `>=` and `<=` bounds; nothing means all. */

@@ -68,10 +68,16 @@ export function judgeRoots(
   { sources, appendsDefault, bundle }: RootFacts,
   { commands }: Pick<PostfixFacts, "commands">,
 ): Finding {
+  const hasPrivate = sources.some(({ found }) => "others" in found && found.others > 0);
   const mend =
     bundle === undefined
       ? ["# install the package ca-certificates, then run this again"]
-      : commands.set({ smtp_tls_CAfile: bundle });
+      : [
+          ...(hasPrivate
+            ? ["# roots of your own go to /usr/local/share/ca-certificates first: update-ca-certificates(8)"]
+            : []),
+          ...commands.set({ smtp_tls_CAfile: bundle }),
+        ];
   if (sources.length === 0) {
     const text =
       "neither smtp_tls_CAfile nor smtp_tls_CApath is set: no certificate is trusted, mail to domains with a policy waits";

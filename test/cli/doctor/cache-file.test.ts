@@ -82,5 +82,14 @@ it.each<[what: string, harm: () => void, status: string, found: string]>([
 it("in a folder its owner may not write to is a problem", () => {
   const facts = gatherCache(path);
   if (facts.kind !== "read") throw new Error("could not be read");
-  expect(judgeCache({ ...facts, folderWritable: false }).status).toBe("problem");
+  const finding = judgeCache({ ...facts, folderWritable: false });
+  expect(finding.status).toBe("problem");
+  expect(finding.mend[0]).toContain("chown");
+});
+
+it("in a folder that others use is not to be taken from them", () => {
+  writeFileSync(join(folder.path, "dpkg.status"), "");
+  const facts = gatherCache(path);
+  if (facts.kind !== "read") throw new Error("could not be read");
+  expect(judgeCache({ ...facts, folderWritable: false }).mend).toEqual([expect.stringMatching(/^# /)]);
 });

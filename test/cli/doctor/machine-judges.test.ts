@@ -186,8 +186,21 @@ describe("trusted roots", () => {
     const finding = judgeRoots({ sources, appendsDefault, bundle }, facts);
     expect(finding.status).toBe(status);
     const command = `postconf -c '/etc/my postfix' -e 'smtp_tls_CAfile = ${bundle}'`;
-    expect(finding.mend[0]).toBe(status === "ok" ? undefined : command);
+    const commands = finding.mend.filter((line) => !line.startsWith("#"));
+    expect(commands[0]).toBe(status === "ok" ? undefined : command);
   });
+});
+
+it("private roots are not lost with the file that is named instead", () => {
+  const sources = [source({ known: 0, others: 1 })];
+  const facts = { commands: new PostfixCommands(undefined) };
+  const { mend } = judgeRoots({ sources, appendsDefault: false, bundle: "/etc/ssl/cert.pem" }, facts);
+  expect(mend[0]).toContain("update-ca-certificates");
+});
+
+it("no command printed takes a machine the resolver it has", () => {
+  const { mend } = judgeResolver({ servers: [careless], trusted: true, daneEnabled: true });
+  expect(mend.filter((line) => !line.startsWith("#")).join("\n")).not.toContain("/etc/resolv.conf");
 });
 
 const ended = (code: number, stderr: string) => ({ kind: "ended", code, stdout: "", stderr }) as const;

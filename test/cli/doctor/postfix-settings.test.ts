@@ -82,7 +82,29 @@ describe("smtp_tls_security_level", () => {
   });
 });
 
+it.each([
+  ["may", false],
+  ["none", false],
+  ["encrypt", true], // which lets nothing out in the clear
+  ["secure", true],
+  ["dane-only", true],
+])("who is told to use dane in place of %s is warned of mail in the clear: %s", (level, isWarned) => {
+  const { mend } = judgeSecurityLevel(
+    postfixFacts({ parameters: { smtp_tls_security_level: level } }),
+    "yield",
+  );
+  expect(mend.join("\n").includes("in the clear")).toBe(isWarned);
+  expect(mend).toContainEqual(expect.stringContaining("smtp_tls_security_level = dane"));
+});
+
 describe("smtp_tls_mandatory_protocols", () => {
+  it("is mended in words that Postfix 3.4 knows, which takes no bounds", () => {
+    const facts = postfixFacts({ parameters: { smtp_tls_mandatory_protocols: "TLSv1" } });
+    const [command = ""] = judgeTlsVersions(facts).mend;
+    expect(command).toContain("!SSLv2, !SSLv3, !TLSv1, !TLSv1.1");
+    expect(command).not.toContain(">=");
+  });
+
   it.each([
     [">=TLSv1", "ok"],
     [">=TLSv1.2", "ok"],

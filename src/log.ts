@@ -2,6 +2,7 @@
 import { isatty } from "node:tty";
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from "pino";
 import type { LogDomains } from "./log-domains.ts";
+import { isJournal, JournalStream } from "./journal.ts";
 import { LogOutput } from "./log-output.ts";
 
 export type { Logger } from "pino";
@@ -12,6 +13,8 @@ export interface LogOptions {
   readonly format: "auto" | "json" | "pretty";
   /** Counts the lines that are lost. */
   readonly lost?: { count: number };
+  /** `JOURNAL_STREAM` of the environment: lines for the journal have their priority before them. */
+  readonly journalStream?: string | undefined;
   /** What becomes of recipient domains. Without it they are written as they are. */
   readonly logDomains?: LogDomains;
 }
@@ -23,7 +26,7 @@ const STDOUT = 1;
  * trouble: lines are lost, and their number is logged when it can be written again.
  */
 export async function createLogger(
-  { level, format, lost, logDomains }: LogOptions,
+  { level, format, lost, journalStream, logDomains }: LogOptions,
   fd = STDOUT,
   terminal = isatty(fd),
 ): Promise<Logger> {
@@ -35,6 +38,7 @@ export async function createLogger(
     },
     lost,
   );
+  const lines = isJournal(fd, journalStream) ? new JournalStream(output) : output;
   const logger = pino(
     {
       level,
@@ -46,7 +50,7 @@ export async function createLogger(
         ...(logDomains && { log: (fields) => logDomains.censor(fields) }),
       },
     },
-    isPretty ? await prettyStream(output, terminal) : output,
+    isPretty ? await prettyStream(output, terminal) : lines,
   );
   return logger;
 }

@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, fstatSync, ftruncateSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -47,6 +47,23 @@ describe("createLogger", () => {
     });
     expect(second).toMatchObject({ level: "warn", msg: "late" });
     expect(rest).toEqual([]);
+  });
+
+  it("writes the priority before each line where the journal takes them, and nowhere else", async () => {
+    const { dev, ino } = fstatSync(fd);
+    const write = (logger: Logger) => {
+      logger.debug("a");
+      logger.error("b");
+      logger.info("c");
+      logger.warn("d");
+    };
+    const options = { level: "debug", format: "json" } as const;
+    const text = await written({ ...options, journalStream: `${dev}:${ino}` }, false, write);
+    expect(text.match(/^<\d>(?=\{.*\}$)/gmu)).toEqual(["<7>", "<3>", "<6>", "<4>"]);
+
+    ftruncateSync(fd);
+    const elsewhere = await written({ ...options, journalStream: `${dev}:${ino + 1}` }, false, write);
+    expect(elsewhere.replaceAll("\0", "")).toMatch(/^\{/u);
   });
 
   it("writes the cause of an error", async () => {

@@ -30,7 +30,8 @@ export async function serve(options: { readonly config?: string }): Promise<numb
   const metrics = new Metrics();
   const lost = metrics.count("stsmapd_log_lines_lost_total", "Lines of the log that could not be written.");
   const logDomains = new LogDomains(config.log);
-  const log = await createLogger({ ...config.log, lost, logDomains });
+  const { JOURNAL_STREAM: journalStream } = process.env;
+  const log = await createLogger({ ...config.log, lost, journalStream, logDomains });
   const reloads = reloadEvents(log, metrics, systemTime);
   const notifier = new Notifier({
     socket: notifySocket,

@@ -79,7 +79,9 @@ describe.skipIf(missing !== undefined)(`the real systemd (${missing ?? "as proce
     await machine.write(CONFIG, `${settings}lisen: []\n`);
     const failed = await machine.run("systemctl", ["reload", SERVICE]);
     expect(failed.code).not.toBe(0);
-    expect(await machine.log()).toContain("did you mean listen?");
+    const errors = await machine.run("journalctl", ["--output=cat", "--priority=err", `--unit=${SERVICE}`]);
+    expect(errors.stdout).toContain("did you mean listen?");
+    expect(errors.stdout).not.toContain('"level":"info"');
     expect(await answer()).toBe("NOTFOUND");
     expect(await machine.property(SERVICE, "ActiveState")).toBe("active");
     await machine.systemctl("stop", SERVICE);

@@ -44,11 +44,6 @@ describe.skipIf(missing !== undefined)(`the real systemd (${missing ?? "as proce
     expect(result).toEqual({ code: 0, stdout: "", stderr: "" });
   });
 
-  it("starts before the unit that runs Postfix, and ends after it", async () => {
-    expect(await machine.property(SERVICE, "LoadState")).toBe("loaded");
-    expect(await machine.property("postfix@-.service", "After")).toContain(SERVICE);
-  });
-
   it(`rates the exposure of the service ${MAX_EXPOSURE} or less`, async () => {
     const analysis = await machine.run("systemd-analyze", ["security", "--offline=yes", SERVICE]);
     const exposure = /exposure level for stsmapd\.service: ([0-9.]+)/u.exec(analysis.stdout)?.[1];
@@ -59,6 +54,8 @@ describe.skipIf(missing !== undefined)(`the real systemd (${missing ?? "as proce
     await machine.systemctl("start", SERVICE);
     expect(await answer()).toBe("NOTFOUND");
     expect(await machine.property(SERVICE, "StatusText")).toBe("answering on 127.0.0.1:8461");
+    // What runs Postfix on Debian 12; systemd tells the order of units only while both are loaded.
+    expect(await machine.property("postfix@-.service", "After")).toContain(SERVICE);
     await machine.systemctl("stop", SERVICE);
     expect(await machine.property(SERVICE, "Result")).toBe("success");
   });

@@ -2,6 +2,7 @@
 import { chmodSync, mkdirSync } from "node:fs";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CHECK_NAMES } from "../../src/cli/doctor/finding.ts";
@@ -130,6 +131,20 @@ it("of a configuration with a mistake it says where, and looks at the rest", asy
     found: expect.stringContaining(`${config}:2:10: log.level: `),
   });
 });
+
+it("a server that answers otherwise than a daemon at work is a problem", async () => {
+  using home = new Home();
+  const server = createServer((client) => client.on("data", () => client.write("9:PERM busy,")));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const address = `127.0.0.1:${Object(server.address()).port}`;
+  const config = home.write("c.yaml", `listen: [{ protocol: socketmap, address: "${address}" }]\n`);
+  const env = home.environment({ PATH: "/usr/bin:/bin" });
+  const { stdout } = await stsmapd(["doctor", "-c", config, "--no-probe", "--json"], env);
+  server.close();
+  const { findings }: { findings: readonly object[] } = JSON.parse(stdout);
+  const daemon = { check: "daemon", status: "problem", found: expect.stringContaining("PERM busy") };
+  expect(findings).toContainEqual(expect.objectContaining(daemon));
+}, 30_000);
 
 it("ends by itself where no name server ever answers", async () => {
   const socket = createSocket("udp4").bind(0, "127.0.0.1");

@@ -35,8 +35,10 @@ async function failureOf(listener: KnownListener, timeout: number): Promise<List
   const server =
     address.kind === "unix" ? { path: address.path } : { host: reachable(address.host), port: address.port };
   try {
-    await ask({ protocol, server, map: "postfix", key: PROBE_KEY, timeout });
-    return undefined;
+    const reply = await ask({ protocol, server, map: "postfix", key: PROBE_KEY, timeout });
+    // Another daemon may have taken the address, and ours may be ending.
+    if (/^(?:NOTFOUND|500) /.test(reply)) return undefined;
+    return { reason: `"${reply.trimEnd()}" is not the answer of a daemon at work`, denied: false };
   } catch (error) {
     if (!(error instanceof LookupClientError)) throw error;
     const denied = error.cause instanceof Error && "code" in error.cause && error.cause.code === "EACCES";

@@ -33,8 +33,10 @@ export async function gatherPostmap(
   signal: AbortSignal,
 ): Promise<PostmapFacts> {
   const text = textOutside(table, place);
-  // smtp(8) opens files before it becomes Postfix's user, and connects to servers after.
-  const user = process.geteuid?.() === 0 && table.server !== undefined ? owner : undefined;
+  // smtp(8) opens files before it becomes Postfix's user, and connects to servers after. Node gives a process no further groups,
+  // so that it could not stand for a user who has some.
+  const isLike = owner?.groups.length === 0 && table.server !== undefined;
+  const user = process.geteuid?.() === 0 && isLike ? owner : undefined;
   const identity = user === undefined ? {} : { uid: user.uid, gid: user.gid };
   const option = folder === undefined ? [] : ["-c", folder];
   const start = uptime();

@@ -11,6 +11,8 @@ export interface Account {
   readonly name: string;
   readonly uid: number;
   readonly gid: number;
+  /** Those it is a member of besides. */
+  readonly groups: readonly number[];
 }
 
 /** A folder on the way, or the socket at its end. */
@@ -32,18 +34,25 @@ export interface SocketFacts {
   readonly error: string | undefined;
 }
 
-/** The account `name` in the text of /etc/passwd. */
-export function accountOf(passwd: string, name: string): Account | undefined {
-  const fields = passwd
-    .split("\n")
-    .map((line) => line.split(":"))
-    .find(([entry]) => entry === name);
-  return fields === undefined ? undefined : { name, uid: Number(fields[2]), gid: Number(fields[3]) };
+/** The account `name` in the texts of /etc/passwd and /etc/group. */
+export function accountOf(passwd: string, group: string, name: string): Account | undefined {
+  const fields = recordsOf(passwd).find(([entry]) => entry === name);
+  if (fields === undefined) return undefined;
+  const groups = recordsOf(group)
+    .filter(([, , , members = ""]) => members.split(",").includes(name))
+    .map(([, , gid]) => Number(gid));
+  return { name, uid: Number(fields[2]), gid: Number(fields[3]), groups };
+}
+
+function recordsOf(text: string): string[][] {
+  return text.split("\n").map((line) => line.split(":"));
 }
 
 export async function mailOwner(parameters: Readonly<Record<string, string>>): Promise<Account | undefined> {
-  const passwd = await readFile("/etc/passwd", "utf8").catch(() => "");
-  return accountOf(passwd, parameters["mail_owner"] ?? "postfix");
+  const [passwd, group] = await Promise.all(
+    ["/etc/passwd", "/etc/group"].map((path) => readFile(path, "utf8").catch(() => "")),
+  );
+  return accountOf(passwd ?? "", group ?? "", parameters["mail_owner"] ?? "postfix");
 }
 
 /** Undefined where Postfix asks over TCP. */
@@ -72,7 +81,6 @@ export function judgeSocket(facts: SocketFacts | undefined): Finding {
   const { socket, owner, steps, error } = facts;
   if (owner === undefined)
     return unknown("socket", "mail_owner is not in /etc/passwd", "# look at its permissions by hand");
-  // master(8) gives its processes the owner's own group and no other.
   const last = steps.length - 1;
   const barred = steps.find((step, index) => {
     const isSocket = error === undefined && index === last;
@@ -90,18 +98,22 @@ export function judgeSocket(facts: SocketFacts | undefined): Finding {
   if (barred !== undefined) {
     const text = `${owner.name} may not write to ${socket} (${describe(barred)})`;
     return problem("socket", text, [
-      `# stsmapd.yaml: give the listener group: ${owner.gid} and mode: "0660"; adding ${owner.name} to a group changes nothing`,
+      `# stsmapd.yaml: give the listener group: ${owner.gid} and mode: "0660"`,
       "systemctl restart stsmapd",
     ]);
   }
   return ok("socket", `${owner.name} may use ${socket}`);
 }
 
-/** @param bit the permission, as it stands for others */
+/**
+ * Postfix's processes have all groups of their user.
+ *
+ * @param bit the permission, as it stands for others
+ */
 function mayUse({ uid, gid, mode }: Step, owner: Account, bit: number): boolean {
   if (owner.uid === 0) return true;
   if (uid === owner.uid) return (mode & (bit << 6)) !== 0;
-  if (gid === owner.gid) return (mode & (bit << 3)) !== 0;
+  if (gid === owner.gid || owner.groups.includes(gid)) return (mode & (bit << 3)) !== 0;
   return (mode & bit) !== 0;
 }
 

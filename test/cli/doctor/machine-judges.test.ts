@@ -17,10 +17,16 @@ import { answered, NOT_ASKED } from "./facts.ts";
 const MiB = 2 ** 20;
 
 describe("the socket, for a Postfix with user 101 and group 102", () => {
-  const owner = accountOf("root:x:0:0::/:/bin/sh\npostfix:x:101:102::/:/bin/false\n", "postfix");
+  const owner = accountOf(
+    "root:x:0:0::/:/bin/sh\npostfix:x:101:102::/:/bin/false\n",
+    "postfix:x:102:\nsocket:x:103:a,postfix\nother:x:104:postfixer\n",
+    "postfix",
+  );
   it.each([
     [[0, 0, 0o755], [0, 0, 0o666], "ok"],
     [[0, 102, 0o710], [0, 102, 0o660], "ok"], // by the group
+    [[0, 103, 0o710], [0, 103, 0o660], "ok"], // by a group that Postfix's user was added to
+    [[0, 0, 0o755], [0, 104, 0o660], "problem"],
     [[101, 0, 0o700], [101, 0, 0o600], "ok"], // by the owner
     [[0, 0, 0o700], [0, 0, 0o666], "problem"], // the folder is shut
     [[0, 0, 0o755], [0, 0, 0o660], "problem"], // another group

@@ -2,6 +2,9 @@
 import { fstatSync } from "node:fs";
 import { type DestinationStream, levels } from "pino";
 
+/** A stream that has it is told of the level of each line by pino. */
+const SETS_LAST_LEVEL = Symbol.for("pino.metadata");
+
 /** Priorities of syslog by pino's levels. */
 const PRIORITIES: Readonly<Record<string, number>> = {
   trace: 7,
@@ -20,8 +23,7 @@ export function isJournal(fd: number, journalStream: string | undefined): boolea
 
 /** Writes each line to `output` with its priority before it. */
 export class JournalStream implements DestinationStream {
-  /** Asks pino to set {@link lastLevel} before each line. */
-  readonly [Symbol.for("pino.metadata")] = true;
+  readonly [SETS_LAST_LEVEL] = true;
   lastLevel = levels.values["info"] ?? 0;
   readonly #output: DestinationStream;
 

@@ -4,6 +4,13 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Logger, type LogOptions, createLogger } from "../src/log.ts";
 
+function writeAtEachLevel(logger: Logger): void {
+  logger.debug("a");
+  logger.error("b");
+  logger.info("c");
+  logger.warn("d");
+}
+
 describe("createLogger", () => {
   let folder: string;
   let file: string;
@@ -51,18 +58,16 @@ describe("createLogger", () => {
 
   it("writes the priority before each line where the journal takes them, and nowhere else", async () => {
     const { dev, ino } = fstatSync(fd);
-    const write = (logger: Logger) => {
-      logger.debug("a");
-      logger.error("b");
-      logger.info("c");
-      logger.warn("d");
-    };
     const options = { level: "debug", format: "json" } as const;
-    const text = await written({ ...options, journalStream: `${dev}:${ino}` }, false, write);
+    const text = await written({ ...options, journalStream: `${dev}:${ino}` }, false, writeAtEachLevel);
     expect(text.match(/^<\d>(?=\{.*\}$)/gmu)).toEqual(["<7>", "<3>", "<6>", "<4>"]);
 
     ftruncateSync(fd);
-    const elsewhere = await written({ ...options, journalStream: `${dev}:${ino + 1}` }, false, write);
+    const elsewhere = await written(
+      { ...options, journalStream: `${dev}:${ino + 1}` },
+      false,
+      writeAtEachLevel,
+    );
     expect(elsewhere.replaceAll("\0", "")).toMatch(/^\{/u);
   });
 

@@ -121,7 +121,8 @@ export async function startStsmapd(options: StsmapdOptions): Promise<Server> {
   writeFileSync(config, text);
   return start({
     name,
-    command: [process.execPath, STSMAPD, "serve", "--config", config],
+    // As the unit starts it.
+    command: [process.execPath, "--max-semi-space-size=4", STSMAPD, "serve", "--config", config],
     ports,
     replies: REPLIES,
     log: join(folder, `${name}.log`),

@@ -1,4 +1,5 @@
 /** From Postfix's question, a map name and a next hop, to the engine's. */
+import { isDeepStrictEqual } from "node:util";
 import type { MapProfile } from "../policy/map-profile.ts";
 import { overrideReply } from "../policy/override.ts";
 import { NOT_FOUND } from "../policy/reply.ts";
@@ -52,8 +53,8 @@ export class MapLookup implements LookupService {
   }
 
   /** The rules from the next question on. */
-  use(rules: LookupRules): void {
-    this.#rules = rules;
+  use({ maps, overrides }: LookupRules): void {
+    this.#rules = { maps: keepingSame(this.#rules.maps, maps), overrides };
     this.#rulesChanged += 1;
   }
 
@@ -87,6 +88,16 @@ export class MapLookup implements LookupService {
     const until = Math.min(this.#now() + HOLD_TIME, this.#engine.repeatableUntil(domain, profile));
     question.hold(reply, until, this.#changes);
   }
+}
+
+/** `next`, with the very profiles of `before` where they are equal: memory finds replies by them, and would keep both. */
+function keepingSame(before: MapProfiles, next: MapProfiles): MapProfiles {
+  return new Map(
+    Array.from(next, ([name, profile]) => {
+      const known = before.get(name);
+      return [name, known !== undefined && isDeepStrictEqual(known, profile) ? known : profile];
+    }),
+  );
 }
 
 /** The profile that a map of this name is answered by. */

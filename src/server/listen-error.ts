@@ -32,7 +32,10 @@ export class ListenError extends Error {
 }
 
 const ADVICE: Readonly<Record<string, readonly [ListenErrorCode, string]>> = {
-  EADDRINUSE: ["in-use", "another process listens there; stop it or choose another address"],
+  EADDRINUSE: [
+    "in-use",
+    "another process listens there; stop it, choose another address, or, if it is systemd for a socket unit, write systemd:NAME",
+  ],
   EADDRNOTAVAIL: ["not-available", "this machine has no such address"],
   EAFNOSUPPORT: ["not-available", "this machine has no such kind of address"],
   EACCES: ["denied", "permission denied; choose another port or folder, or give this user the right to it"],

@@ -92,3 +92,13 @@ it("a domain that is asked for again and again counts as used", async () => {
   }
   expect(world.engine.peek(D)?.touchedAt).toBe(start + MINUTE);
 });
+
+it("a reload keeps the profiles that have not changed, and the replies made for them", async () => {
+  await using world = await startWorld();
+  const { service } = await answered(world);
+  const { maps } = service.rules;
+  const changed = new Map(MAPS).set("QUERY", { ...MAPS.get("QUERY")!, rollout: 25 });
+  service.use({ ...rules(), maps: structuredClone(changed) });
+  expect(service.rules.maps.get("postfix")).toBe(maps.get("postfix"));
+  expect(service.rules.maps.get("QUERY")).toMatchObject({ rollout: 25 });
+});

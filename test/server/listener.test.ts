@@ -85,7 +85,7 @@ describe("a TCP server", () => {
     await expect(start({ address })).rejects.toMatchObject({
       name: "ListenError",
       code: "in-use",
-      message: `cannot listen on ${address}: another process listens there; stop it or choose another address`,
+      message: `cannot listen on ${address}: another process listens there; stop it, choose another address, or, if it is systemd for a socket unit, write systemd:NAME`,
     });
   });
 

@@ -6,5 +6,6 @@ export default defineConfig({
     include: ["test/package/**/*.e2e.ts"],
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    expect: { poll: { timeout: 20_000 } },
   },
 });

@@ -1,5 +1,5 @@
-import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -51,12 +51,18 @@ function isArchitecture(name: string): name is Architecture {
   return Object.hasOwn(ARCHITECTURES, name);
 }
 
-/** SOURCE_DATE_EPOCH, or else the time of the last commit, in seconds. */
+/** SOURCE_DATE_EPOCH, or else the time of the last commit, or without git that of the changelog; in seconds. */
 function sourceTime(): number {
-  const given = process.env["SOURCE_DATE_EPOCH"];
-  const time =
-    given ?? execFileSync("git", ["-C", checkout, "log", "-1", "--format=%ct"], { encoding: "utf8" });
-  return Number(time);
+  const given = process.env["SOURCE_DATE_EPOCH"] ?? lastCommit();
+  return given === undefined
+    ? Math.floor(statSync(join(checkout, "CHANGELOG.md")).mtimeMs / 1000)
+    : Number(given);
+}
+
+function lastCommit(): string | undefined {
+  const { stdout } = spawnSync("git", ["-C", checkout, "log", "-1", "--format=%ct"], { encoding: "utf8" });
+  // Null without git, empty where this is no repository.
+  return stdout || undefined;
 }
 
 /** Returns the path of the package. */

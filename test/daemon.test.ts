@@ -158,7 +158,8 @@ describe("SIGKILL", () => {
     daemon.signal("SIGKILL");
     await daemon.exited;
 
-    world.dns.behave("*", "servfail");
+    world.withdrawRecord(D);
+    world.host.cut(D);
     await using next = await start(home, world);
     expect(await ask(next.addresses[0]!, D)).toBe(`OK ${secure(D)}`);
   });

@@ -86,7 +86,9 @@ export class Machine implements AsyncDisposable {
       "--uts",
       "--ipc",
       "--cgroup",
-      "--wdns=/",
+      // Its own, and not that of a chroot that the tests run in.
+      "--root",
+      "--wd",
       "--",
     ];
   }

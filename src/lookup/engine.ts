@@ -148,6 +148,7 @@ export class LookupEngine {
   /** The clock was stepped, and is `now`. */
   rebase(now: number): void {
     this.#memory.rebase(now);
+    this.#resolutions.rebase();
   }
 
   /** Ends all resolutions that run. Whoever waits, or would have to wait from now on, gets TEMP. Idempotent. */

@@ -174,6 +174,17 @@ export class Resolutions {
     void running.resolved.then(again, again);
   }
 
+  /** The clock was stepped: a pin that had lapsed when a resolution began may hold again, so its row is read once more. */
+  rebase(): void {
+    const { memory } = this.#deps;
+    for (const [domain, { resolved }] of this.#flights) {
+      const again = () => {
+        if (memory.peek(domain)?.entry.pin === undefined) memory.delete(domain);
+      };
+      void resolved.then(again, again);
+    }
+  }
+
   #turnsFor(trigger: ResolutionTrigger): Turns | undefined {
     if (trigger === "query") return this.#queries;
     return trigger === "recheck" ? this.#rechecks : undefined;

@@ -328,3 +328,20 @@ describe("renewal", () => {
     expect(world.askNow(D)).toBe(secure(D));
   });
 });
+
+it("a policy that lapsed while the clock was ahead is back, also where a resolution was under way", async () => {
+  await using world = await startWorld();
+  world.publish(D, { maxAge: 86_400 });
+  await world.ask(D);
+  world.withdrawRecord(D);
+  world.clock.advance(2 * DAY);
+  expect(await world.ask(D)).toBe("NOTFOUND");
+  world.clock.advance(2 * HOUR);
+  world.dns.behave(`_mta-sts.${D}`, { delayMs: 200 });
+  const answer = world.ask(D);
+  await expect.poll(() => world.recordQueries(D)).toBe(3);
+  world.clock.advance(-2 * DAY - 2 * HOUR);
+  world.engine.rebase(world.clock.now());
+  await answer;
+  expect(await world.ask(D)).toBe(secure(D));
+});

@@ -5,8 +5,8 @@ import { basename, join } from "node:path";
 import { ARCHITECTURES, type Architecture } from "./architecture.ts";
 import { filesBelow } from "./files.ts";
 
-/** For compilers and readers; Node needs none of it. */
-const UNUSED_FILE = /\.(?:md|map|[cm]?ts)$/u;
+/** For compilers and readers; Node needs none of it. Of koffi the JavaScript lies among its native sources. */
+const UNUSED_FILE = /(?:\.(?:md|map|[cm]?ts|cc|hh|inc|S|asm)|\/CMakeLists\.txt)$/u;
 
 /** Sources to compile where a package has no binary for the system, which ours have. */
 const UNUSED_PATHS = [
@@ -19,7 +19,6 @@ const UNUSED_PATHS = [
   "better-sqlite3/src",
   "koffi/cnoke.cjs",
   "koffi/lib/native",
-  "koffi/src",
   "koffi/vendor",
 ];
 
@@ -68,6 +67,7 @@ function prune(modules: string, architecture: string): void {
     ...otherEntries(
       join(modules, `@koromix/koffi-linux-${architecture}`),
       `linux_${architecture}`,
+      "index.js",
       "package.json",
     ),
   ];

@@ -50,6 +50,10 @@ class DomainModel {
   fetchedId = "";
   /** What was in force when the fetch began. */
   heldThen: HeldPolicy | undefined;
+  /** By how much the clock was stepped since. */
+  steppedSince = 0;
+  /** Whether the row could not be read then, or was not what it should be. */
+  wasUnreadable = false;
   questions = 0;
   fetches = 0;
   unreadableUntil = -Infinity;
@@ -187,11 +191,13 @@ export class Model implements WireTap, DiskTap {
     const { held, failure } = model;
     const id = model.isDnsDead ? held?.id : model.lastTold;
     model.fetchedId = id ?? "";
+    model.steppedSince = 0;
+    model.wasUnreadable = now < model.unreadableUntil;
     model.heldThen = held?.mayHold(now) ? held : undefined;
     rule(id !== undefined, 3, "fetched without a record");
     rule(++model.fetches === 1, 5, "fetched twice at once");
     if (held?.id === id) this.counts.renewals++;
-    if (model.isCommanded || now < model.unreadableUntil) return;
+    if (model.isCommanded || model.wasUnreadable) return;
     const isFresh = held !== undefined && held.id === id && held.mustHold(now) && now < held.renewableFrom;
     rule(!isFresh, 3, `fetched, though ${id} is unchanged and not due`);
     if (failure === undefined || failure.id !== id) return;
@@ -225,6 +231,7 @@ export class Model implements WireTap, DiskTap {
     model.failure = undefined;
     const until = this.#clock.passed + COMMIT_TIMEOUT;
     model.incoming = new HeldPolicy(model.fetchedId, policy, this.#clock.now(), until);
+    if (model.steppedSince !== 0) model.incoming.step(model.steppedSince, this.#clock.now());
     for (const lookup of model.lookups) lookup.policies.add(model.incoming);
   }
 
@@ -233,6 +240,9 @@ export class Model implements WireTap, DiskTap {
     model.fetches--;
     if (reason === "aborted" || reason === "overloaded" || reason === "local-error") return;
     this.counts.backOffs++;
+    // It is added to a row that may be an older one.
+    if (model.wasUnreadable) model.failure = undefined;
+    if (model.wasUnreadable) return;
     const now = this.#clock.now();
     const id = model.fetchedId;
     const count = model.failure?.id === id ? model.failure.count + 1 : 1;
@@ -257,8 +267,8 @@ export class Model implements WireTap, DiskTap {
     }
     const isLost = model.incoming?.isOf(entry.pin) === true && model.incoming !== written;
     this.#ruleOf(entry.domain)(!isLost, 7, "said to be on disk, and is not");
-    if (row.failure === undefined) model.storedFailure = undefined;
-    else if (row.failure.failedAt === model.failure?.at) model.storedFailure = model.failure;
+    const failures = [model.failure, model.storedFailure];
+    model.storedFailure = failures.find((failure) => failure?.at === row.failure?.failedAt);
   }
 
   refused(entry: Entry): void {
@@ -310,6 +320,7 @@ export class Model implements WireTap, DiskTap {
     this.counts.steps++;
     const now = this.#clock.now();
     for (const model of this.#domains.values()) {
+      model.steppedSince -= Math.abs(milliseconds);
       for (const policy of new Set([model.held, model.stored, model.incoming]))
         policy?.step(milliseconds, now);
       // What is planned is moved with what happened; by how much is not promised.

@@ -22,10 +22,11 @@ import { gatherPostmap, judgePostmap } from "./postmap.ts";
 import { gatherReadiness, judgeReadiness } from "./readiness.ts";
 import type { Readiness } from "./readiness.ts";
 import { gatherPostfixResolver, gatherResolver, judgePostfixResolver, judgeResolver } from "./resolver.ts";
-import { judgeSecurityLevel, judgeTlsVersions } from "./security-level.ts";
+import { judgeSecurityLevel } from "./security-level.ts";
 import { gatherConfig, gatherUnit, judgeClients, judgeConfig, judgeUnit } from "./service.ts";
 import type { UnitFacts } from "./service.ts";
 import { gatherSocket, judgeSocket, mailOwner } from "./socket-access.ts";
+import { judgeTlsVersions } from "./tls-versions.ts";
 import { gatherRoots, judgeRoots } from "./trusted-roots.ts";
 
 export interface Circumstances {

@@ -1,4 +1,4 @@
-/** What Postfix does where the map answers "not found": its own security level, and the TLS versions it speaks. */
+/** What Postfix does where the map answers "not found": its own security level. */
 import type { MapProfile } from "../../policy/map-profile.ts";
 import { ok, problem, warning } from "./finding.ts";
 import type { Finding } from "./finding.ts";
@@ -99,40 +99,4 @@ function effectiveLevel(parameters: Readonly<Record<string, string>>): { value: 
     return { value: "encrypt", text: "not set, and smtp_enforce_tls is yes" };
   if (parameters["smtp_use_tls"] === "yes") return { value: "may", text: "not set, and smtp_use_tls is yes" };
   return { value: "none", text: "not set" };
-}
-
-/** TLS 1.2 and 1.3 are what receivers with a policy speak (RFC 8461 §3.3 asks them for policy hosts; RFC 8996 retires the rest). */
-export function judgeTlsVersions({
-  parameters,
-  commands,
-}: Pick<PostfixFacts, "parameters" | "commands">): Finding {
-  const setting = parameters["smtp_tls_mandatory_protocols"] ?? "";
-  const spoken = spokenVersions(setting).filter((version) => MODERN.has(version));
-  if (spoken.length === 0) {
-    const text = `smtp_tls_mandatory_protocols is "${setting}": neither TLS 1.2 nor 1.3 is left`;
-    return problem("tls-versions", text, commands.set({ smtp_tls_mandatory_protocols: FROM_1_2 }));
-  }
-  return ok("tls-versions", `smtp_tls_mandatory_protocols allows ${spoken.join(" and ")}`);
-}
-
-const VERSIONS = ["SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
-/** As every version of Postfix reads it; `>=` means something to Postfix 3.6 and later only, and costs others all TLS. */
-const FROM_1_2 = "!SSLv2, !SSLv3, !TLSv1, !TLSv1.1";
-const MODERN = new Set(["TLSv1.2", "TLSv1.3"]);
-
-/** postconf(5): names to include, `!` names to exclude, `>=` and `<=` bounds; nothing means all. */
-function spokenVersions(setting: string): string[] {
-  const rank = (name: string) =>
-    VERSIONS.findIndex((version) => version.toLowerCase() === name.toLowerCase());
-  const words = setting.split(/[\s,:]+/).filter((word) => word !== "");
-  const named = words.filter((word) => /^\w/.test(word)).map(rank);
-  return VERSIONS.filter((_, version) => {
-    if (named.length > 0 && !named.includes(version)) return false;
-    return words.every((word) => {
-      const bound = rank(word.replace(/^(?:!|[<>]=)/, ""));
-      if (word.startsWith("!")) return version !== bound;
-      if (word.startsWith(">=")) return version >= bound;
-      return word.startsWith("<=") ? version <= bound : true;
-    });
-  });
 }

@@ -7,8 +7,9 @@ import {
   judgeRoute,
 } from "../../../src/cli/doctor/delivery.ts";
 import { isAtLeast, judgePostfix } from "../../../src/cli/doctor/postfix-version.ts";
-import { judgeSecurityLevel, judgeTlsVersions } from "../../../src/cli/doctor/security-level.ts";
+import { judgeSecurityLevel } from "../../../src/cli/doctor/security-level.ts";
 import { judgeClients } from "../../../src/cli/doctor/service.ts";
+import { judgeTlsVersions } from "../../../src/cli/doctor/tls-versions.ts";
 import { ownTable, postfixFacts } from "./facts.ts";
 
 describe("the version", () => {
@@ -117,10 +118,36 @@ describe("smtp_tls_mandatory_protocols", () => {
     ["<=TLSv1.1", "problem"],
     ["!TLSv1.2, !TLSv1.3", "problem"],
     [">=TLSv1.1, <=TLSv1.2", "ok"],
+    [">=0x0303", "ok"],
+    [">=303:<=0304", "ok"],
+    [">=tlsv1.2 <=0305", "ok"], // OpenSSL knows no such version, and sets no bound
+    [">=0304, <=None", "ok"],
+    ["<=0x0302", "problem"],
+    [">=TLSv1.2, <=302", "problem"], // nothing is between them
+    [">=TLSv1.3, <=TLSv1.1, <=TLSv1.3", "ok"], // the last bound counts
+    ["TLSv1 TLSv1.1 TLSv1.2", "ok"],
+    ["!TLSv1.1", "problem"], // and with it all above, as TLS 1.0 is left
+    ["TLSv1, TLSv1.2, TLSv1.3", "problem"],
+    ["!TLSv1, !TLSv1.1", "ok"],
+    ["TLSv1.2, TLS1.3", "problem"], // no such name
+    [">=TLSv1.2.1", "problem"],
+    [">=SSLv2", "problem"], // no bound for Postfix
+    ["!0303", "problem"], // numbers are for bounds only
+    [">=", "problem"],
   ])("%j is %s", (setting, status) => {
     expect(
       judgeTlsVersions(postfixFacts({ parameters: { smtp_tls_mandatory_protocols: setting } })).status,
     ).toBe(status);
+  });
+
+  it("names the word that costs Postfix all TLS: a bound, before 3.6", () => {
+    const parameters = { smtp_tls_mandatory_protocols: "!SSLv2, >=TLSv1.2" };
+    const judge = (version: string) => judgeTlsVersions(postfixFacts({ version, parameters }));
+    expect(judge("3.5.25")).toMatchObject({
+      status: "problem",
+      found: expect.stringContaining('">=TLSv1.2"'),
+    });
+    expect(judge("3.6.0").status).toBe("ok");
   });
 });
 

@@ -38,6 +38,13 @@ describe.skipIf(missing !== undefined)(`the real systemd (${missing ?? "as proce
   });
 
   const restarts = () => machine.property(SERVICE, "NRestarts");
+  /** What doctor finds in one of its checks. */
+  const doctor = async (name: string) => {
+    const { stdout } = await machine.run("stsmapd", ["doctor", "--json", "--no-probe"]);
+    const { findings }: { findings: readonly { check: string; status: string; found: string }[] } =
+      JSON.parse(stdout);
+    return findings.find(({ check }) => check === name);
+  };
 
   it("finds nothing to complain of in the units", async () => {
     const result = await machine.run("systemd-analyze", ["verify", "--man=no", SERVICE, ...SOCKETS]);
@@ -133,13 +140,21 @@ describe.skipIf(missing !== undefined)(`the real systemd (${missing ?? "as proce
     expect(await first.ask(enforced.name), "it starts the service").toEqual(expected);
     await machine.reports(`answering on ${address}, [::1]:8461, unix:${path}, 127.0.0.1:8462`);
 
-    const { stdout } = await machine.run("stsmapd", ["doctor", "--json", "--no-probe"]);
-    const { findings }: { findings: readonly { check: string; status: string; found: string }[] } =
-      JSON.parse(stdout);
     const found = `answers on ${address}, [::1]:8461, unix:${path}, 127.0.0.1:8462 within`;
-    const isFromDaemon = { status: "ok", found: expect.stringContaining(found) };
-    expect(findings.find(({ check }) => check === "daemon")).toMatchObject(isFromDaemon);
-    expect(findings.find(({ check }) => check === "readiness")).toMatchObject({ status: "ok" });
+    expect(await doctor("daemon")).toMatchObject({ status: "ok", found: expect.stringContaining(found) });
+    expect(await doctor("readiness")).toMatchObject({ status: "ok" });
+
+    await machine.write(CONFIG, `${settings}listen: [{ protocol: socketmap, address: "${address}" }]\n`);
+    expect(await doctor("unit")).toMatchObject({
+      status: "warning",
+      found: expect.stringContaining("cannot start again"),
+    });
+    await machine.write(CONFIG, settings);
+    await machine.systemctl("enable", "stsmapd.socket");
+    expect(await doctor("unit")).toMatchObject({
+      status: "ok",
+      found: expect.stringContaining("which is enabled"),
+    });
 
     const before = await restarts();
     const overSocketmap = [address, "[::1]:8461", `unix:${path}`].map(

@@ -59,7 +59,7 @@ export async function examineMachine(circumstances: Circumstances): Promise<Find
   });
   const unit = gatherUnit(AbortSignal.timeout(FIRST_DEADLINE));
   const groups = await Promise.all([
-    unit.then(judgeUnit),
+    unit.then((found) => examineUnit(found, config, circumstances)),
     examineDaemon(readiness, listening, circumstances),
     examinePostfix(config, listening, circumstances, unit),
     examineSurroundings(config, circumstances),
@@ -68,6 +68,17 @@ export async function examineMachine(circumstances: Circumstances): Promise<Find
   return [judgeConfig(facts), ...groups.flat()].sort(
     (a, b) => CHECK_NAMES.indexOf(a.check) - CHECK_NAMES.indexOf(b.check),
   );
+}
+
+/** Without `listen:` the sockets of systemd decide, whether or not the daemon runs. */
+function examineUnit(
+  unit: UnitFacts | undefined,
+  config: Config,
+  { configPath, env }: Circumstances,
+): Finding {
+  const wanted = socketNames(config.listen, { kind: "no-socket" });
+  const names = unit?.sockets.map(({ name }) => name) ?? [];
+  return judgeUnit(unit, gatherConfig(configPath, env, [...wanted, ...names]).config.listen);
 }
 
 async function examineDaemon(

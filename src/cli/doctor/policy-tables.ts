@@ -102,7 +102,7 @@ export function isOnThisMachine({ endpoint }: PolicyServer): boolean {
 }
 
 /** One spelling for each address. Of names only `localhost` is known without asking anybody. */
-function addressesOf(host: string): string[] {
+export function addressesOf(host: string): string[] {
   if (host.toLowerCase() === "localhost") return ["127.0.0.1", "::1"];
   return [ipaddr.isValid(host) ? ipaddr.process(host).toString() : host.toLowerCase()];
 }

@@ -9,6 +9,8 @@ import type { Finding } from "./finding.ts";
 import { smtpClients } from "./postfix-facts.ts";
 import type { PostfixFacts } from "./postfix-facts.ts";
 import { runProgram } from "./run-program.ts";
+import { gatherSocketUnits, heldTwice, servedBy } from "./socket-units.ts";
+import type { SocketUnit } from "./socket-units.ts";
 
 export interface ConfigFacts {
   readonly file: string;
@@ -72,19 +74,25 @@ export interface UnitFacts {
   readonly enabled: string;
   /** Descriptors the daemon may have. */
   readonly descriptors: number | undefined;
+  /** Those that start it. */
+  readonly sockets: readonly SocketUnit[];
 }
 
 /** Undefined where systemd does not run, or has no such unit. */
 export async function gatherUnit(signal: AbortSignal): Promise<UnitFacts | undefined> {
-  const properties = "LoadState,ActiveState,UnitFileState,LimitNOFILESoft,MainPID";
+  const properties = "LoadState,ActiveState,UnitFileState,LimitNOFILESoft,MainPID,TriggeredBy";
   const result = await runProgram("systemctl", ["show", "stsmapd.service", "-p", properties], { signal });
   if (result.kind !== "ended" || result.code !== 0) return undefined;
-  const value = Object.fromEntries(result.stdout.split("\n").map((line) => line.split("=", 2)));
+  const value: Readonly<Record<string, string | undefined>> = Object.fromEntries(
+    result.stdout.split("\n").map((line) => line.split("=", 2)),
+  );
   if (value["LoadState"] !== "loaded") return undefined;
+  const triggers = (value["TriggeredBy"] ?? "").split(" ").filter((unit) => unit.endsWith(".socket"));
   return {
     active: value["ActiveState"] ?? "",
     enabled: value["UnitFileState"] ?? "",
     descriptors: limitOf(value["MainPID"]) ?? (Number(value["LimitNOFILESoft"]) || undefined),
+    sockets: await gatherSocketUnits(triggers, signal),
   };
 }
 
@@ -99,19 +107,42 @@ function limitOf(pid: string | undefined): number | undefined {
   }
 }
 
-export function judgeUnit(unit: UnitFacts | undefined): Finding {
+/** @param listen what the configuration comes to where all of the unit's sockets are handed down */
+export function judgeUnit(unit: UnitFacts | undefined, listen: Config["listen"]): Finding {
   if (unit === undefined) return skipped("unit", "systemd has no stsmapd.service here");
-  const { active, enabled } = unit;
-  if (active !== "active" && active !== "reloading")
+  const { active, enabled, sockets } = unit;
+  const runs = active === "active" || active === "reloading";
+  const conflict = judgeConflict(runs, heldTwice(listen, sockets));
+  if (conflict !== undefined) return conflict;
+  const starters = servedBy(listen, sockets);
+  const waiting = starters.find(({ isActive }) => isActive);
+  if (active === "inactive" && waiting !== undefined)
+    return ok("unit", `stsmapd.service is inactive: the first question to ${waiting.unit} starts it`);
+  if (!runs)
     return problem("unit", `stsmapd.service is ${active}`, [
       "systemctl start stsmapd",
       "journalctl -u stsmapd -n 20",
     ]);
-  if (enabled === "disabled")
-    return warning("unit", "stsmapd.service runs, but will not start with the machine", [
-      "systemctl enable stsmapd",
-    ]);
-  return ok("unit", `stsmapd.service is ${active}, ${enabled}`);
+  if (enabled !== "disabled") return ok("unit", `stsmapd.service is ${active}, ${enabled}`);
+  const starter = starters.find(({ isEnabled }) => isEnabled);
+  if (starter !== undefined)
+    return ok("unit", `stsmapd.service is ${active}; ${starter.unit}, which is enabled, starts it`);
+  return warning("unit", "stsmapd.service runs, but will not start with the machine", [
+    "systemctl enable stsmapd",
+  ]);
+}
+
+function judgeConflict(runs: boolean, held: ReturnType<typeof heldTwice>): Finding | undefined {
+  if (held === undefined) return undefined;
+  const { address, socket } = held;
+  const { unit, name } = socket;
+  const judge = runs ? warning : problem;
+  const text = `${unit} has ${address}, and the daemon is to listen there itself: it cannot start${runs ? " again" : ""}`;
+  return judge("unit", text, [
+    `# stsmapd.yaml: write address: systemd:${name} for ${address}, then: systemctl restart stsmapd; or do without ${unit}:`,
+    `systemctl disable --now ${unit}`,
+    "systemctl restart stsmapd",
+  ]);
 }
 
 /**

@@ -1,4 +1,4 @@
-/** What is said of the machine around Postfix: permissions, resolver, clock, daemon, unit, disk, roots. */
+/** What is said of the machine around Postfix: permissions, resolver, clock, daemon, disk, roots. */
 import { describe, expect, it } from "vitest";
 import { PostfixCommands } from "../../../src/cli/doctor/commands.ts";
 import { judgeFreeSpace } from "../../../src/cli/doctor/cache-file.ts";
@@ -7,7 +7,7 @@ import { judgeListeners } from "../../../src/cli/doctor/daemon-answers.ts";
 import { judgePostmap } from "../../../src/cli/doctor/postmap.ts";
 import { judgeReadiness } from "../../../src/cli/doctor/readiness.ts";
 import { judgePostfixResolver, judgeResolver } from "../../../src/cli/doctor/resolver.ts";
-import { judgeConfig, judgeUnit } from "../../../src/cli/doctor/service.ts";
+import { judgeConfig } from "../../../src/cli/doctor/service.ts";
 import { accountOf, judgeSocket } from "../../../src/cli/doctor/socket-access.ts";
 import { judgeRoots } from "../../../src/cli/doctor/trusted-roots.ts";
 import type { RootSource } from "../../../src/cli/doctor/trusted-roots.ts";
@@ -139,15 +139,6 @@ describe("the daemon", () => {
     [NOT_ASKED, "skipped"],
   ] as const)("says of itself %j: %s", (readiness, status) => {
     expect(judgeReadiness(readiness, { stale: undefined }).status).toBe(status);
-  });
-
-  it.each([
-    [undefined, "skipped"],
-    [{ active: "active", enabled: "enabled", descriptors: 65_536 }, "ok"],
-    [{ active: "active", enabled: "disabled", descriptors: 65_536 }, "warning"],
-    [{ active: "failed", enabled: "enabled", descriptors: undefined }, "problem"],
-  ])("unit %j: %s", (unit, status) => {
-    expect(judgeUnit(unit).status).toBe(status);
   });
 });
 

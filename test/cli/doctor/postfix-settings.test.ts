@@ -202,7 +202,12 @@ describe("what stands in the way of a policy", () => {
   });
 });
 
-const unit = (descriptors: number | undefined) => ({ active: "active", enabled: "enabled", descriptors });
+const unit = (descriptors: number | undefined) => ({
+  active: "active",
+  enabled: "enabled",
+  descriptors,
+  sockets: [],
+});
 
 describe("clients", () => {
   const many = "smtp unix - - n - 2000 smtp\n";

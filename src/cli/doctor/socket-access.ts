@@ -1,6 +1,6 @@
 /** Whether Postfix's user may use the unix socket it is told to ask. */
 import { readFile, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { shellWord } from "./commands.ts";
 import { ok, problem, skipped, unknown } from "./finding.ts";
 import type { Finding } from "./finding.ts";
@@ -26,6 +26,8 @@ interface Step {
 
 export interface SocketFacts {
   readonly socket: string;
+  /** `queue_directory` */
+  readonly queueFolder: string;
   /** `mail_owner`; undefined where /etc/passwd has no such user. */
   readonly owner: Account | undefined;
   /** From `/` down to the socket, as far as they could be looked at. */
@@ -62,6 +64,7 @@ export async function gatherSocket(
 ): Promise<SocketFacts | undefined> {
   if (server.endpoint.kind !== "unix") return undefined;
   const socket = pathOutside(server.endpoint.path, place);
+  const { queueFolder } = place;
   const paths = [socket];
   for (let path = socket; path !== dirname(path); path = dirname(path)) paths.unshift(dirname(path));
   const steps: Step[] = [];
@@ -71,9 +74,10 @@ export async function gatherSocket(
       steps.push({ path, uid, gid, mode: mode & 0o7777 });
     }
   } catch (error) {
-    return { socket, owner, steps, error: error instanceof Error ? error.message : String(error) };
+    const reason = error instanceof Error ? error.message : String(error);
+    return { socket, queueFolder, owner, steps, error: reason };
   }
-  return { socket, owner, steps, error: undefined };
+  return { socket, queueFolder, owner, steps, error: undefined };
 }
 
 export function judgeSocket(facts: SocketFacts | undefined): Finding {
@@ -89,7 +93,13 @@ export function judgeSocket(facts: SocketFacts | undefined): Finding {
   if (barred !== undefined && barred.path !== socket) {
     const text = `${owner.name} may not enter ${barred.path} (${describe(barred)}), on the way to ${socket}`;
     const folder = shellWord(barred.path);
-    return problem("socket", text, [`chgrp ${owner.gid} ${folder} && chmod g+x ${folder}`]);
+    return problem(
+      "socket",
+      text,
+      isMadeBySystemd(barred.path)
+        ? moveSocket(barred.path, owner, facts.queueFolder)
+        : [`chgrp ${owner.gid} ${folder} && chmod g+x ${folder}`],
+    );
   }
   if (error !== undefined) {
     if (error.startsWith("EACCES")) return unknown("socket", `${socket}: ${error}`, "# run this as root");
@@ -98,12 +108,34 @@ export function judgeSocket(facts: SocketFacts | undefined): Finding {
   if (barred !== undefined) {
     const text = `${owner.name} may not write to ${socket} (${describe(barred)})`;
     return problem("socket", text, [
-      `# stsmapd.yaml: give the listener group: ${owner.gid} and mode: "0660"`,
+      `# stsmapd.yaml: give the listener group: ${owner.gid} and mode: "0660"; the daemon's user has to be in that group:`,
+      `usermod -aG ${owner.gid} stsmapd`,
       "systemctl restart stsmapd",
     ]);
   }
   return ok("socket", `${owner.name} may use ${socket}`);
 }
+
+/** The unit's StateDirectory= and RuntimeDirectory=, which get their owner and mode anew whenever the daemon starts. */
+function isMadeBySystemd(folder: string): boolean {
+  return ["/var/lib/stsmapd", "/run/stsmapd"].some((made) => `${folder}/`.startsWith(`${made}/`));
+}
+
+/** The way of systemd/README.md: a folder that gives its group to what is made in it. */
+function moveSocket(folder: string, owner: Account, queueFolder: string): string[] {
+  const place = join(queueFolder, "stsmapd");
+  return [
+    `# systemd undoes what is changed at ${folder} when the daemon starts: the socket needs a folder of its own`,
+    `install -d -o stsmapd -g ${owner.gid} -m 2750 ${shellWord(place)}`,
+    ...(place === WRITABLE ? [] : [`systemctl edit stsmapd  # [Service] ReadWritePaths=${place}`]),
+    `# stsmapd.yaml: give the listener address: unix:${place}/socketmap; then:`,
+    "systemctl restart stsmapd",
+    "# run this again: policy-table says how Postfix finds it there",
+  ];
+}
+
+/** Of Postfix's folders the unit lets the daemon write to this one. */
+const WRITABLE = "/var/spool/postfix/stsmapd";
 
 /**
  * Postfix's processes have all groups of their user.

@@ -9,6 +9,7 @@ import { judgeReadiness } from "../../../src/cli/doctor/readiness.ts";
 import { judgePostfixResolver, judgeResolver } from "../../../src/cli/doctor/resolver.ts";
 import { judgeConfig } from "../../../src/cli/doctor/service.ts";
 import { accountOf, judgeSocket } from "../../../src/cli/doctor/socket-access.ts";
+import type { SocketFacts } from "../../../src/cli/doctor/socket-access.ts";
 import { judgeRoots } from "../../../src/cli/doctor/trusted-roots.ts";
 import type { RootSource } from "../../../src/cli/doctor/trusted-roots.ts";
 import { DnsError } from "../../../src/net/dns/resolver.ts";
@@ -22,6 +23,8 @@ describe("the socket, for a Postfix with user 101 and group 102", () => {
     "postfix:x:102:\nsocket:x:103:a,postfix\nother:x:104:postfixer\n",
     "postfix",
   );
+  const judge = (steps: SocketFacts["steps"], error?: string, queueFolder = "/q") =>
+    judgeSocket({ socket: "/run/s", queueFolder, owner, steps, error });
   it.each([
     [[0, 0, 0o755], [0, 0, 0o666], "ok"],
     [[0, 102, 0o710], [0, 102, 0o660], "ok"], // by the group
@@ -37,18 +40,30 @@ describe("the socket, for a Postfix with user 101 and group 102", () => {
       { path: "/run", uid: uid!, gid: gid!, mode: mode! },
       { path: "/run/s", uid: socketUid!, gid: socketGid!, mode: socketMode! },
     ];
-    expect(judgeSocket({ socket: "/run/s", owner, steps, error: undefined }).status).toBe(status);
+    expect(judge(steps).status).toBe(status);
+  });
+
+  it.each([
+    [
+      "/var/lib/stsmapd",
+      "/var/spool/postfix",
+      /^install -d -o stsmapd -g 102 -m 2750 \/var\/spool\/postfix\/stsmapd$/m,
+    ],
+    ["/run/stsmapd/more", "/q", /ReadWritePaths=\/q\/stsmapd$/m], // where the unit lets nobody write
+    ["/var/lib/stsmapd2", "/q", /^chgrp 102 /],
+    ["/srv/socket", "/q", /^chgrp 102 /],
+  ])("in %s, which is shut, is told to be in a folder that stays so", (path, queueFolder, mend) => {
+    const finding = judge([{ path, uid: 990, gid: 990, mode: 0o700 }], undefined, queueFolder);
+    expect(finding.status).toBe("problem");
+    expect(finding.mend.join("\n")).toMatch(mend);
   });
 
   it("that is not there, or that nobody may look at, or of an unknown user", () => {
     const steps = [{ path: "/run", uid: 0, gid: 0, mode: 0o755 }];
-    expect(judgeSocket({ socket: "/run/s", owner, steps, error: "ENOENT: no such file" }).status).toBe(
-      "problem",
-    );
-    expect(judgeSocket({ socket: "/run/s", owner, steps, error: "EACCES: denied" }).status).toBe("unknown");
-    expect(judgeSocket({ socket: "/run/s", owner: undefined, steps, error: undefined }).status).toBe(
-      "unknown",
-    );
+    expect(judge(steps, "ENOENT: no such file").status).toBe("problem");
+    expect(judge(steps, "EACCES: denied").status).toBe("unknown");
+    const nobody = { socket: "/run/s", queueFolder: "/q", owner: undefined, steps, error: undefined };
+    expect(judgeSocket(nobody).status).toBe("unknown");
     expect(judgeSocket(undefined).status).toBe("skipped"); // over TCP
   });
 });

@@ -15,8 +15,11 @@ export interface RootSource {
   readonly setting: string;
   /** Where it was looked for. */
   readonly path: string;
-  /** How many of the well-known roots are in it, or why that cannot be told. */
-  readonly found: { readonly known: number; readonly others: number } | { readonly error: string };
+  /**
+   * How many of the well-known roots are in it, and how many that are neither of those nor in the bundle; or why that cannot
+   * be told.
+   */
+  readonly found: { readonly known: number; readonly own: number } | { readonly error: string };
 }
 
 export interface RootFacts {
@@ -24,22 +27,35 @@ export interface RootFacts {
   /** `tls_append_default_CA`: OpenSSL's own folder counts too, which doctor does not know. */
   readonly appendsDefault: boolean;
   /** A file on this machine with the public roots, to be named instead. */
-  readonly bundle: string | undefined;
+  readonly bundle: Bundle | undefined;
 }
 
 /** Of about 140; roots come and go, so that an older list is none the worse. */
 const ENOUGH = 50;
 
+interface Bundle {
+  readonly path: string;
+  /** Where a root of one's own goes, and what then puts it into the bundle. */
+  readonly add: string;
+}
+
+const DEBIAN = "/usr/local/share/ca-certificates first: update-ca-certificates(8)";
+
 /** Where distributions have them, in one file. */
-const BUNDLES = [
-  "/etc/ssl/certs/ca-certificates.crt",
-  "/etc/pki/tls/certs/ca-bundle.crt",
-  "/etc/ssl/cert.pem",
+const BUNDLES: readonly Bundle[] = [
+  { path: "/etc/ssl/certs/ca-certificates.crt", add: DEBIAN },
+  {
+    path: "/etc/pki/tls/certs/ca-bundle.crt",
+    add: "/etc/pki/ca-trust/source/anchors first: update-ca-trust(8)",
+  },
+  { path: "/etc/ssl/cert.pem", add: DEBIAN },
 ];
 
 export async function gatherRoots(facts: PostfixFacts): Promise<RootFacts> {
   const { parameters } = facts;
   const known = new Set(rootCertificates.map(fingerprint));
+  const bundles = await Promise.all(BUNDLES.map((bundle) => readBundle(bundle, known)));
+  const { bundle, prints: bundled } = bundles.find(({ isEnough }) => isEnough) ?? {};
   const file = parameters["smtp_tls_CAfile"] ?? "";
   const folder = parameters["smtp_tls_CApath"] ?? "";
   // smtp(8) reads the file before it locks itself in, and the folder later: postconf(5).
@@ -51,16 +67,12 @@ export async function gatherRoots(facts: PostfixFacts): Promise<RootFacts> {
       parameter: "smtp_tls_CAfile",
       setting: file,
       path: file,
-      found: await inspect(() => readFileRoots(file), known),
+      found: await inspect(() => readFileRoots(file), known, bundled),
     });
   if (folder !== "") {
-    const found = await inspect(() => readFolderRoots(root, folder), known);
+    const found = await inspect(() => readFolderRoots(root, folder), known, bundled);
     sources.push({ parameter: "smtp_tls_CApath", setting: folder, path: join(root, folder), found });
   }
-  const bundles = await Promise.all(
-    BUNDLES.map(async (path) => ({ path, found: await inspect(() => readFileRoots(path), known) })),
-  );
-  const bundle = bundles.find(({ found }) => "known" in found && found.known >= ENOUGH)?.path;
   return { sources, appendsDefault: parameters["tls_append_default_CA"] === "yes", bundle };
 }
 
@@ -68,15 +80,13 @@ export function judgeRoots(
   { sources, appendsDefault, bundle }: RootFacts,
   { commands }: Pick<PostfixFacts, "commands">,
 ): Finding {
-  const hasPrivate = sources.some(({ found }) => "others" in found && found.others > 0);
+  const hasOwn = sources.some(({ found }) => "own" in found && found.own > 0);
   const mend =
     bundle === undefined
       ? ["# install the package ca-certificates, then run this again"]
       : [
-          ...(hasPrivate
-            ? ["# roots of your own go to /usr/local/share/ca-certificates first: update-ca-certificates(8)"]
-            : []),
-          ...commands.set({ smtp_tls_CAfile: bundle }),
+          ...(hasOwn ? [`# roots of your own go to ${bundle.add}`] : []),
+          ...commands.set({ smtp_tls_CAfile: bundle.path }),
         ];
   if (sources.length === 0) {
     const text =
@@ -109,17 +119,33 @@ function describe({ parameter, setting, path, found }: RootSource): string {
   return `${parameter} ${where} has ${found.known} public roots`;
 }
 
+async function readBundle(
+  bundle: Bundle,
+  known: ReadonlySet<string>,
+): Promise<{ bundle: Bundle; prints: Set<string>; isEnough: boolean }> {
+  const roots = await readFileRoots(bundle.path).catch(() => []);
+  const prints = new Set(roots.map(fingerprint));
+  return { bundle, prints, isEnough: count(prints, (print) => known.has(print)) >= ENOUGH };
+}
+
 async function inspect(
   read: () => Promise<string[]>,
   known: ReadonlySet<string>,
+  bundled: ReadonlySet<string> = new Set(),
 ): Promise<RootSource["found"]> {
   try {
     const prints = new Set((await read()).map(fingerprint));
-    const shared = Array.from(prints).filter((print) => known.has(print)).length;
-    return { known: shared, others: prints.size - shared };
+    return {
+      known: count(prints, (print) => known.has(print)),
+      own: count(prints, (print) => !known.has(print) && !bundled.has(print)),
+    };
   } catch (error) {
     return { error: error instanceof Error ? error.message : String(error) };
   }
+}
+
+function count(prints: ReadonlySet<string>, isMeant: (print: string) => boolean): number {
+  return Array.from(prints).filter(isMeant).length;
 }
 
 const PEM = /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[^-]+-----END (?:TRUSTED )?CERTIFICATE-----/g;

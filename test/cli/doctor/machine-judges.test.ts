@@ -181,33 +181,38 @@ const source = (
   found,
 });
 
+const DEBIAN = { path: "/etc/ssl/certs/ca-certificates.crt", add: "/usr/local/share/ca-certificates" };
+const FEDORA = { path: "/etc/pki/tls/certs/ca-bundle.crt", add: "/etc/pki/ca-trust/source/anchors" };
+
 describe("trusted roots", () => {
-  const many = { known: 120, others: 20 };
-  const bundle = "/etc/ssl/certs/ca-certificates.crt";
+  const many = { known: 120, own: 0 };
   it.each([
     [[], false, "problem"],
     [[], true, "problem"], // Postfix adds the default ones only beside others
     [[source(many)], false, "ok"],
-    [[source({ known: 0, others: 1 })], false, "problem"], // a private one
-    [[source({ known: 0, others: 1 })], true, "unknown"],
-    [[source({ known: 3, others: 0 })], false, "warning"],
+    [[source({ known: 0, own: 1 })], false, "problem"], // a private one
+    [[source({ known: 0, own: 1 })], true, "unknown"],
+    [[source({ known: 3, own: 0 })], false, "warning"],
     [[source({ error: "ENOENT" }), source(many, "smtp_tls_CApath")], false, "problem"], // Postfix gives up on both
-    [[source({ known: 0, others: 1 }), source(many, "smtp_tls_CApath")], false, "ok"],
+    [[source({ known: 0, own: 1 }), source(many, "smtp_tls_CApath")], false, "ok"],
   ])("case %#", (sources, appendsDefault, status) => {
     const facts = { commands: new PostfixCommands("/etc/my postfix") };
-    const finding = judgeRoots({ sources, appendsDefault, bundle }, facts);
+    const finding = judgeRoots({ sources, appendsDefault, bundle: DEBIAN }, facts);
     expect(finding.status).toBe(status);
-    const command = `postconf -c '/etc/my postfix' -e 'smtp_tls_CAfile = ${bundle}'`;
+    const command = `postconf -c '/etc/my postfix' -e 'smtp_tls_CAfile = ${DEBIAN.path}'`;
     const first = finding.mend.find((line) => !line.startsWith("#"));
     expect(first).toBe(status === "ok" ? undefined : command);
   });
 });
 
-it("private roots are not lost with the file that is named instead", () => {
-  const sources = [source({ known: 0, others: 1 })];
+it.each([
+  [DEBIAN, 1, "# roots of your own go to /usr/local/share/ca-certificates"],
+  [FEDORA, 1, "# roots of your own go to /etc/pki/ca-trust"],
+  [DEBIAN, 0, "postconf -e"], // there are none
+])("roots of one's own are not lost with the file that is named instead: %j, %i", (bundle, own, line) => {
   const facts = { commands: new PostfixCommands(undefined) };
-  const { mend } = judgeRoots({ sources, appendsDefault: false, bundle: "/etc/ssl/cert.pem" }, facts);
-  expect(mend[0]).toContain("update-ca-certificates");
+  const { mend } = judgeRoots({ sources: [source({ known: 0, own })], appendsDefault: false, bundle }, facts);
+  expect(mend[0]).toContain(line);
 });
 
 it("no command printed takes a machine the resolver it has", () => {

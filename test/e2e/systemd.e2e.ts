@@ -104,6 +104,18 @@ describe.skipIf(missing !== undefined)(`the real systemd (${missing ?? "as proce
     await machine.systemctl("stop", SERVICE);
   });
 
+  it("hides the folders of users: a file of roots there is said to be out of reach", async () => {
+    await machine.run("cp", ["/etc/ssl/certs/ca-certificates.crt", "/root/roots.pem"]);
+    await machine.write(CONFIG, "fetch: { ca_file: /root/roots.pem }\n");
+    const started = await machine.run("systemctl", ["start", SERVICE]);
+    expect(started.code).not.toBe(0);
+    expect(await machine.log()).toMatch(
+      /cannot read the trusted roots in \/root\/roots\.pem: .*put it into \/etc\/stsmapd/,
+    );
+    await machine.systemctl("stop", SERVICE);
+    await machine.write(CONFIG, settings);
+  });
+
   it("restarts a daemon that hangs, and no other", async () => {
     await machine.dropIn(SERVICE, "[Service]\nWatchdogSec=2s\n");
     await machine.systemctl("start", SERVICE);

@@ -34,7 +34,7 @@ export function readRootsFile(path: string): string[] {
   } catch (cause) {
     throw new TrustedRootsError(
       "unreadable",
-      `cannot read the trusted roots in ${path}: ${errorText(cause)}`,
+      `cannot read the trusted roots in ${path}: ${errorText(cause)}${hiddenBySystemd(path)}`,
       { cause },
     );
   }
@@ -52,4 +52,11 @@ export function readRootsFile(path: string): string[] {
     }
   }
   return certificates;
+}
+
+/** What the unit's ProtectHome= hides is not there for the daemon, or shut, whatever its permissions are. */
+function hiddenBySystemd(path: string): string {
+  return /^\/(?:home|root|run\/user)\//.test(path)
+    ? "; systemd's stsmapd.service sees nothing below /home, /root and /run/user: put it into /etc/stsmapd"
+    : "";
 }

@@ -36,7 +36,17 @@ describe("a file of roots", () => {
     const read = (): unknown => readRootsFile(path);
     expect(read).toThrow(expect.objectContaining({ name: "TrustedRootsError", code: "unreadable" }));
     expect(read).toThrow(/missing\.pem.*ENOENT/);
+    expect(read).not.toThrow(/systemd/);
   });
+
+  it.each(["/home/nobody/ca.pem", "/root/nothing/ca.pem", "/run/user/0/nothing.pem"])(
+    "in %s, which the unit of systemd hides, is said to be so",
+    (path) => {
+      expect(() => readRootsFile(path)).toThrow(
+        /^cannot read .*: E[A-Z]+: .*; systemd's .* sees nothing below \/home.*: put it into \/etc\/stsmapd$/,
+      );
+    },
+  );
 });
 
 it("the system or Node has roots, each once", () => {

@@ -122,7 +122,7 @@ function version(db: Database.Database): number {
     throw new StoreError(
       "incompatible",
       `${db.name} was written by a newer stsmapd (version ${found} of the tables, this one knows ${MIGRATIONS.length}): ` +
-        "install that one again, or name another file",
+        `install that one again, for good or to run "stsmapd cache export"; or move ${db.name}* away, and begin with nothing`,
     );
   }
   return found;

@@ -126,9 +126,14 @@ export function judgeCache(facts: CacheFacts): Finding {
       "# stsmapd.yaml: name another store: path:",
     ]);
   if (version > MIGRATIONS.length)
-    return problem("cache", `${path} was written by a newer stsmapd`, [
-      "# install that one again, or name another store: path:",
-    ]);
+    return problem(
+      "cache",
+      `${path} was written by a newer stsmapd (version ${version} of the tables, this one knows ${MIGRATIONS.length})`,
+      [
+        '# install that one again, for good or to run "stsmapd cache export"',
+        `# or begin with nothing: systemctl stop stsmapd, move ${path}* away, and start it again`,
+      ],
+    );
   if (!folderWritable) {
     const folder = shellWord(dirname(path));
     return problem("cache", `its owner may not write to ${folder}`, [

@@ -63,7 +63,7 @@ it.each<[what: string, harm: () => void, status: string, found: string]>([
   ["damaged in a page", () => overwrite(4_096, "y".repeat(4_096)), "problem", "damaged"],
   ["no database", () => writeFileSync(path, "x".repeat(5_000)), "problem", "not a database"],
   ["another program's", () => edit("PRAGMA application_id = 1"), "problem", "another program's"],
-  ["a newer version's", () => edit("PRAGMA user_version = 99"), "problem", "newer"],
+  ["a newer version's", () => edit("PRAGMA user_version = 99"), "problem", "newer stsmapd (version 99 of"],
   ["open to others", () => chmodSync(path, 0o644), "warning", "mode 0644"],
   [
     "set aside once",

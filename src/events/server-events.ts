@@ -30,6 +30,10 @@ export function serverEvents(log: Logger, metrics: Metrics): ServerEvents {
       acceptErrors.count++;
       log.error({ err: error }, "a client could not be accepted");
     },
+    onUnshared(address, error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      log.info({ address, reason }, "listening with one socket: the system lets several share no port");
+    },
     onFullChange(isFull, clients) {
       if (isFull) turnedAway.count++;
       if (isFull) log.error({ clients }, "clients are turned away: too many for the limit of descriptors");

@@ -50,18 +50,26 @@ export interface Bound {
 
 /**
  * Listens with servers that `create` makes and the caller closes, also after a failure. Throws {@link ListenError}.
- * `[::]` takes IPv6 only, so that it and `0.0.0.0` can be given side by side.
+ * `[::]` takes IPv6 only, so that it and `0.0.0.0` can be given side by side. `onUnshared`: as {@link listenOnTcp} has it.
  */
-export async function bind(create: () => Server, options: BindOptions): Promise<Bound> {
+export async function bind(
+  create: () => Server,
+  options: BindOptions,
+  onUnshared: (address: string, error: unknown) => void,
+): Promise<Bound> {
   const wanted = "fd" in options ? inheritedAddress(options.name) : options.address;
   try {
-    return await ("fd" in options ? bindInherited(create(), options) : bindOwn(create, options));
+    return await ("fd" in options ? bindInherited(create(), options) : bindOwn(create, options, onUnshared));
   } catch (error) {
     throw listenError(wanted, error);
   }
 }
 
-async function bindOwn(create: () => Server, options: OwnSocket): Promise<Bound> {
+async function bindOwn(
+  create: () => Server,
+  options: OwnSocket,
+  onUnshared: (address: string, error: unknown) => void,
+): Promise<Bound> {
   const wanted = parseListenAddress(options.address);
   if (wanted === undefined)
     throw new ListenError("bad-address", options.address, "want host:port, [v6]:port or unix:/path");
@@ -71,7 +79,8 @@ async function bindOwn(create: () => Server, options: OwnSocket): Promise<Bound>
     return { address: options.address, target: { path: wanted.path }, isInherited: false, release };
   }
   const { host } = wanted;
-  const port = await listenOnTcp(create, { host, port: wanted.port, ipv6Only: true, backlog: BACKLOG });
+  const place = { host, port: wanted.port, ipv6Only: true, backlog: BACKLOG };
+  const port = await listenOnTcp(create, place, (error) => onUnshared(options.address, error));
   const address = formatListenAddress({ ...wanted, port });
   return { address, target: { host, port }, isInherited: false, release: nothingToRelease };
 }

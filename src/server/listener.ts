@@ -27,6 +27,8 @@ export type ListenOptions = BindOptions & {
 export interface ServerEvents extends ClientEvents {
   /** A client could not be accepted. Connections go on, and so does accepting. */
   onAcceptError(error: Error): void;
+  /** The system lets no sockets share a port: one of them does all, and clients who come and go wait longer. */
+  onUnshared?(address: string, error: unknown): void;
 }
 
 /** Starts a server that speaks `protocol`. Throws {@link ListenError}. */
@@ -47,7 +49,7 @@ export async function listen(
     return server;
   };
   try {
-    const bound = await bind(create, options);
+    const bound = await bind(create, options, (address, error) => events.onUnshared?.(address, error));
     for (const server of servers) server.on("error", (error) => events.onAcceptError(error));
     return new LookupServer(servers, bound, clients);
   } catch (error) {

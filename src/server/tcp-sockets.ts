@@ -14,23 +14,37 @@ const CAN_SHARE = process.platform === "linux";
 
 /**
  * Listens where `options` say, with servers that `create` makes and the caller closes, also after a failure. Returns the
- * port: the one that was chosen for 0. Rejects with what the system says.
+ * port: the one that was chosen for 0. Rejects with what the system says. A kernel or a sandbox that lets no sockets share a
+ * port costs speed only: there is one then, and `onUnshared` is told why.
  *
  * The first listens alone for a moment, and not as one of several: the kernel would let two daemons of one user share a
  * port, and nobody would be told.
  */
-export async function listenOnTcp(create: () => Server, options: ListenOptions): Promise<number> {
+export async function listenOnTcp(
+  create: () => Server,
+  options: ListenOptions,
+  onUnshared: (error: unknown) => void,
+): Promise<number> {
   const alone = create();
-  alone.listen(options);
-  await once(alone, "listening");
+  await listening(alone, options);
   const bound = alone.address();
   if (bound === null || typeof bound === "string") throw new TypeError("a TCP server without a port");
   if (!CAN_SHARE) return bound.port;
   alone.close();
-  for (let n = 0; n < SOCKETS; n++) {
-    const server = create();
-    server.listen({ ...options, port: bound.port, reusePort: true });
-    await once(server, "listening");
+  const { port } = bound;
+  const shared = { ...options, port, reusePort: true };
+  try {
+    await listening(create(), shared);
+  } catch (error) {
+    await listening(create(), { ...options, port });
+    onUnshared(error);
+    return port;
   }
-  return bound.port;
+  for (let n = 1; n < SOCKETS; n++) await listening(create(), shared);
+  return port;
+}
+
+async function listening(server: Server, options: ListenOptions): Promise<void> {
+  server.listen(options);
+  await once(server, "listening");
 }

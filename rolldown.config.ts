@@ -11,8 +11,12 @@ const PACKAGE_FOLDER = /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/;
 
 // oxlint-disable-next-line import/no-default-export -- what rolldown looks for
 export default defineConfig({
-  // The store's thread is started by the name of its file.
-  input: { main: "src/main.ts", "sqlite-writer": "src/store/sqlite-writer.ts" },
+  // The store's thread and its search for damage are started by the names of their files.
+  input: {
+    main: "src/main.ts",
+    "sqlite-writer": "src/store/sqlite-writer.ts",
+    "quick-check": "src/store/quick-check.ts",
+  },
   platform: "node",
   external: NATIVE,
   output: {

@@ -1,5 +1,6 @@
 /** The durable store: reads on this thread, writes on the writer's, one SQLite file that other processes may share. */
 import type { KnownDaneKind } from "../policy/verdict.ts";
+import { searchForDamage } from "./damage-search.ts";
 import { DamageError, storeError } from "./sqlite-error.ts";
 import { fileIdentity, openFile } from "./sqlite-file.ts";
 import { SqliteReader } from "./sqlite-reader.ts";
@@ -29,7 +30,7 @@ export interface SqliteStoreOptions extends WriterOptions {
 /** Milliseconds the main thread waits for a lock: in WAL mode a reader meets one only while the log is recovered. */
 const READ_PATIENCE = 250;
 
-/** Milliseconds from opening to the search for damage. */
+/** Milliseconds from opening to the search for damage: whoever opens the file is about to answer. */
 const EXAMINE_DELAY = 250;
 /** Rows deleted by one transaction, so that writes get in between. */
 const DELETED_AT_ONCE = 500;
@@ -47,6 +48,7 @@ export class SqliteStore implements PolicyStore {
   /** This process's number in the file's rows, 0 before its first write. */
   #writer = 0;
   #examination: NodeJS.Timeout | undefined;
+  readonly #ending = new AbortController();
   #writeError: StoreError | undefined;
   #readError: StoreError | undefined;
   #mending: Promise<void> | undefined;
@@ -150,15 +152,17 @@ export class SqliteStore implements PolicyStore {
     };
   }
 
-  /**
-   * Searches the file for damage on the writer thread (`PRAGMA quick_check`: seconds for a million rows), and replaces it
-   * if there is any. Resolves when that is done; never rejects.
-   */
-  examine(): Promise<void> {
-    return this.#mend(() => this.#thread.request("findDamage", undefined));
+  /** Searches the file for damage, and replaces it if there is any. Resolves when that is done; never rejects. */
+  async examine(): Promise<void> {
+    try {
+      await searchForDamage(this.#options.path, this.#ending.signal);
+    } catch (error) {
+      // A failure to look is no finding.
+      if (error instanceof DamageError) await this.#mend(error);
+    }
   }
 
-  /** The same, a little later: whoever opens the file is about to answer, and the thread takes 10 ms to start. */
+  /** The same, a little later. */
   examineSoon(): void {
     this.#examination = setTimeout(() => void this.examine(), EXAMINE_DELAY);
   }
@@ -169,7 +173,9 @@ export class SqliteStore implements PolicyStore {
     return this.#closing;
   }
 
+  /** A search for damage is not waited for, a file that is being replaced is. */
   async #close(): Promise<void> {
+    this.#ending.abort();
     await this.#queue.drain();
     await this.#mending;
     // The writer's connection is the last, so that the log is worked off on its thread.
@@ -217,20 +223,20 @@ export class SqliteStore implements PolicyStore {
     }
   }
 
-  /** Replaces the file in which `look` finds damage; once at a time. Never rejects. */
-  #mend(look: () => Promise<unknown>): Promise<void> {
-    this.#mending ??= this.#lookAndMend(look).finally(() => (this.#mending = undefined));
-    return this.#mending;
+  /** Replaces the damaged file; once at a time, and not once the store is closing. Never rejects. */
+  async #mend(damage: DamageError): Promise<void> {
+    if (this.#closing !== undefined) return;
+    this.#mending ??= this.#replace(damage);
+    await this.#mending;
   }
 
-  async #lookAndMend(look: () => Promise<unknown>): Promise<void> {
+  async #replace(damage: DamageError): Promise<void> {
     try {
-      await look().catch(async (error: unknown) => {
-        if (error instanceof DamageError) await this.#setAside(error);
-      });
+      await this.#setAside(damage);
     } catch {
-      // A failure to look is no finding; one to replace the file stands in health().
+      // It stands in health().
     }
+    this.#mending = undefined;
   }
 
   async #setAside({ identity }: DamageError): Promise<void> {
@@ -273,7 +279,7 @@ export class SqliteStore implements PolicyStore {
     } catch (cause) {
       const error = storeError(cause, this.#options.path, this.#identity);
       this.#readError = error;
-      if (error instanceof DamageError) void this.#mend(() => Promise.reject(error));
+      if (error instanceof DamageError) void this.#mend(error);
       throw error;
     }
   }

@@ -81,11 +81,6 @@ function write(request: Requests["write"]["in"]): Requests["write"]["out"] {
   return done;
 }
 
-function findDamage(): undefined {
-  const found = current().db.pragma("quick_check(1)", { simple: true });
-  if (found !== "ok") throw new DamageError(String(found), identity);
-}
-
 function rebase({ now, after, limit }: Requests["rebase"]["in"]): Requests["rebase"]["out"] {
   const { db, statements } = current();
   return db.transaction(() => statements.rebase(now, after, limit)).immediate();
@@ -99,7 +94,6 @@ const answers: { [K in RequestKind]: (request: Requests[K]["in"]) => Requests[K]
   },
   rebase,
   counts: ({ now }) => current().statements.counts(now),
-  findDamage,
   setAside: ({ damaged, at }) => {
     shut();
     return setAside(options, damaged, at);

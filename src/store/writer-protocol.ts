@@ -56,8 +56,6 @@ export interface Requests {
     out: { readonly moved: number; readonly last: number | undefined };
   };
   counts: { in: { readonly now: number }; out: StoreCounts };
-  /** Searches the whole file for damage, and rejects with `corrupt` where there is any. */
-  findDamage: { in: undefined; out: undefined };
   /** Sets the file aside, unless it is no longer the `damaged` one: then undefined. `at` goes into its name. */
   setAside: {
     in: { readonly damaged: string | undefined; readonly at: number };

@@ -116,6 +116,16 @@ describe.skipIf(missing !== undefined)(`the real systemd (${missing ?? "as proce
     await machine.write(CONFIG, settings);
   });
 
+  it("lets the daemon search its file for damage", async () => {
+    // Names a page beyond the end as the first of the free list, which nothing but a search finds.
+    const spoil = String.raw`printf '\0\0\377\377\0\0\0\1' | dd of="$0" bs=1 seek=32 conv=notrunc`;
+    await machine.mustRun("sh", ["-c", spoil, "/var/lib/stsmapd/cache.sqlite"]);
+    await machine.systemctl("start", SERVICE);
+    const isSetAside = async () => (await machine.log()).includes("cache.sqlite.damaged-");
+    expect(await eventually("the file to be set aside", isSetAside)).toBe(true);
+    await machine.systemctl("stop", SERVICE);
+  });
+
   it("restarts a daemon that hangs, and no other", async () => {
     await machine.dropIn(SERVICE, "[Service]\nWatchdogSec=2s\n");
     await machine.systemctl("start", SERVICE);

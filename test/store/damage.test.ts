@@ -16,6 +16,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openStore, type SetAsideReport } from "../../src/store/open-store.ts";
 import { salvage } from "../../src/store/salvage.ts";
 import { openFile } from "../../src/store/sqlite-file.ts";
+import { SqliteStore } from "../../src/store/sqlite-store.ts";
 import type { PolicyStore } from "../../src/store/store.ts";
 import { entry, pin, T0, temporaryFolder } from "./entries.ts";
 
@@ -46,8 +47,15 @@ describe("a damaged file", () => {
     folder.remove();
   });
 
+  const onSetAside = (report: SetAsideReport) => reports.push(report);
   const open = (examine = true) => {
-    const store = openStore({ path, now: () => T0, examine, onSetAside: (report) => reports.push(report) });
+    const store = openStore({ path, now: () => T0, examine, onSetAside });
+    stores.push(store);
+    return store;
+  };
+  const openSqlite = () => {
+    const options = { touchDelay: 60_000, touchStep: 3_600_000, busyTimeout: 5_000 };
+    const store = new SqliteStore({ path, now: () => T0, onSetAside, ...options });
     stores.push(store);
     return store;
   };
@@ -110,6 +118,34 @@ describe("a damaged file", () => {
     expect(store.history("d0.example")).toHaveLength(1);
     await store.put(entry("new.example"));
     expect(store.get("new.example")).toBeDefined();
+  });
+
+  it("is not searched to the end by a store that is closed, which loses no write", async () => {
+    await fill();
+    spoilLeaves(20, 3);
+    const store = openSqlite();
+    const examined = store.examine();
+    const put = store.put(entry("last.example"));
+    await store.close();
+    await examined;
+    await put;
+    expect(reports).toEqual([]);
+    const again = openSqlite();
+    expect(again.get("last.example")).toBeDefined();
+    await again.examine();
+    expect(reports).toHaveLength(1);
+  });
+
+  it("that a read stumbles over is replaced although a search is under way that will not find it", async () => {
+    const before = open(false);
+    for (const domain of ["a", "b", "c"]) await before.put(entry(domain));
+    await before.close();
+    renumberLastRow(path);
+    const store = openSqlite();
+    const examined = store.examine();
+    expect(() => store.get("c")).toThrow(expect.objectContaining({ code: "corrupt" }));
+    await examined;
+    await expect.poll(() => reports.length, { timeout: 15_000 }).toBe(1);
   });
 
   it("that a write stumbles over is replaced, and the write done", async () => {

@@ -38,6 +38,11 @@ describe.skipIf(missing !== undefined)(`the real systemd (${missing ?? "as proce
   });
 
   const restarts = () => machine.property(SERVICE, "NRestarts");
+  /** Writes bytes, as printf(1) takes them, into the cache file of a daemon that is stopped. */
+  const overwriteCache = (offset: number, bytes: string) => {
+    const script = `printf '${bytes}' | dd of=/var/lib/stsmapd/cache.sqlite bs=1 seek=${offset} conv=notrunc`;
+    return machine.mustRun("sh", ["-c", script]);
+  };
   /** What doctor finds in one of its checks. */
   const doctor = async (name: string) => {
     const { stdout } = await machine.run("stsmapd", ["doctor", "--json", "--no-probe"]);
@@ -116,10 +121,24 @@ describe.skipIf(missing !== undefined)(`the real systemd (${missing ?? "as proce
     await machine.write(CONFIG, settings);
   });
 
+  it("refuses the cache of a newer version, until that is moved away", async () => {
+    await overwriteCache(60, String.raw`\0\0\0\143`); // the version of the tables
+    const started = await machine.run("systemctl", ["start", SERVICE]);
+    expect(started.code).not.toBe(0);
+    expect(await machine.property(SERVICE, "ExecMainStatus")).toBe("78");
+    expect(await machine.log()).toContain(`newer stsmapd (version 99 of the tables`);
+    await machine.mustRun("sh", [
+      "-c",
+      "mkdir /root/newer && mv /var/lib/stsmapd/cache.sqlite* /root/newer/",
+    ]);
+    await machine.systemctl("start", SERVICE);
+    expect(await answer()).toBe("NOTFOUND");
+    await machine.systemctl("stop", SERVICE);
+  });
+
   it("lets the daemon search its file for damage", async () => {
-    // Names a page beyond the end as the first of the free list, which nothing but a search finds.
-    const spoil = String.raw`printf '\0\0\377\377\0\0\0\1' | dd of="$0" bs=1 seek=32 conv=notrunc`;
-    await machine.mustRun("sh", ["-c", spoil, "/var/lib/stsmapd/cache.sqlite"]);
+    // A page beyond the end as the first of the free list, which nothing but a search finds.
+    await overwriteCache(32, String.raw`\0\0\377\377\0\0\0\1`);
     await machine.systemctl("start", SERVICE);
     const isSetAside = async () => (await machine.log()).includes("cache.sqlite.damaged-");
     expect(await eventually("the file to be set aside", isSetAside)).toBe(true);

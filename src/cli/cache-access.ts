@@ -73,6 +73,7 @@ function storeFailures(): LookupEvents {
   return {
     resolved: () => {},
     deadlinePassed: () => {},
+    turnedAway: () => {},
     heldBack: () => {},
     storeFailed: (operation, domain, error) =>
       say(`${operation} of ${domain ?? "the cache"}: ${error.message}`),

@@ -9,6 +9,9 @@ import { heldBackLog } from "./held-back-log.ts";
 /** Seconds. */
 const FETCH_BOUNDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
+/** Milliseconds for which nothing more is said of questions that are turned away: they come by the thousand. */
+const TURNED_AWAY_INTERVAL = 60_000;
+
 interface LastFetch {
   /** Milliseconds since 1970. */
   readonly at: number;
@@ -49,6 +52,10 @@ export function lookupEvents(
     "stsmapd_deadlines_passed_total",
     "Lookups that were answered at the deadline, before what they asked for was known.",
   );
+  const turnedAway = metrics.count(
+    "stsmapd_lookups_turned_away_total",
+    "Lookups that were answered before the deadline, and before what they asked for was known, because too many waited.",
+  );
   const storeFailures = metrics.counter(
     "stsmapd_store_failures_total",
     "Reads and writes of the cache file that failed; the answers went on from memory.",
@@ -59,6 +66,7 @@ export function lookupEvents(
     "Lookups that failed by a fault of stsmapd's own.",
   );
   let lastFetch: LastFetch | undefined;
+  let saidTurnedAwayAt = -Infinity;
 
   const noteFetch = (durationMs: number, result: LastFetch["result"]) => {
     fetchSeconds.observe(durationMs);
@@ -83,6 +91,16 @@ export function lookupEvents(
     deadlinePassed(domain) {
       deadlines.count++;
       log.warn({ domain }, "answered at the deadline; a resolution that has begun goes on");
+    },
+    turnedAway(domain) {
+      turnedAway.count++;
+      // In either direction: the clock may have been set back.
+      if (Math.abs(now() - saidTurnedAwayAt) < TURNED_AWAY_INTERVAL) return;
+      saidTurnedAwayAt = now();
+      log.warn(
+        { domain, total: turnedAway.count },
+        "answered at once, as at the deadline: too many questions wait",
+      );
     },
     heldBack: heldBackLog(log, maps, now),
     storeFailed(operation, domain, error) {

@@ -1,16 +1,22 @@
-/** No client waits longer than the deadline, and none longer than we live. */
+/** No client waits longer than the deadline, none longer than we live, and not more questions than we can hold. */
 import { temporaryFailure } from "../policy/reply.ts";
 import type { Reply } from "../policy/reply.ts";
+import type { WaitingQuestions } from "./waiting-questions.ts";
+
+/** Why a question is answered before what it asks for is known: it waited for too long, or too many others wait. */
+export type Impatience = "deadline" | "crowd";
 
 export interface DeadlineOptions {
   /** Milliseconds. */
   readonly deadline: number;
-  /** The reply when the deadline has passed. */
-  readonly late: () => Reply;
+  /** The reply when the question may wait no longer. */
+  readonly late: (why: Impatience) => Reply;
+  /** All that wait, and this among them. */
+  readonly waiting: WaitingQuestions;
   readonly stop: Stop;
   /** That whoever asked is gone. */
   readonly client?: Stop | undefined;
-  /** Called when nobody waits for `work` any more: the deadline has passed, or the client is gone. */
+  /** Called when nobody waits for `work` any more: the question may wait no longer, or the client is gone. */
   readonly giveUp?: () => void;
 }
 
@@ -51,21 +57,23 @@ const STOPPING = temporaryFailure("stsmapd is stopping, try again");
 const TO_NOBODY = temporaryFailure("the client is gone");
 
 /**
- * `work`, or what `late` says once the deadline has passed; `work` goes on in the background. TEMP when we stop meanwhile: a
- * lookup cut short must not pass for "no policy". For a client that is gone nothing is held any longer: else one that comes,
- * asks and goes could have us hold questions without end. Rejects with what `work` or `late` throws.
+ * `work`, or what `late` says once the deadline has passed, or too many wait; `work` goes on in the background. TEMP when we
+ * stop meanwhile: a lookup cut short must not pass for "no policy". For a client that is gone nothing is held any longer: else
+ * one that comes, asks and goes could have us hold questions without end. Rejects with what `work` or `late` throws.
  */
 export async function withinDeadline(work: Promise<Reply>, options: DeadlineOptions): Promise<Reply> {
-  const { deadline, late, stop, client, giveUp = () => {} } = options;
+  const { deadline, late, waiting, stop, client, giveUp = () => {} } = options;
   const { promise: cutShort, resolve, reject } = Promise.withResolvers<Reply>();
-  const timer = setTimeout(() => {
+  const cutOff = (why: Impatience) => {
     giveUp();
     try {
-      resolve(late());
+      resolve(late(why));
     } catch (error) {
       reject(error);
     }
-  }, deadline);
+  };
+  const timer = setTimeout(() => cutOff("deadline"), deadline);
+  const leave = waiting.enter(client, () => cutOff("crowd"));
   const stopped = () => resolve(STOPPING);
   const gone = () => {
     giveUp();
@@ -77,6 +85,7 @@ export async function withinDeadline(work: Promise<Reply>, options: DeadlineOpti
     return await Promise.race([cutShort, work]);
   } finally {
     clearTimeout(timer);
+    leave();
     stop.leave(stopped);
     client?.leave(gone);
   }

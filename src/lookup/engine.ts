@@ -14,13 +14,14 @@ import type { PolicyStore } from "../store/store.ts";
 import { DANE_NOT_ASKED } from "./dane/dane-source.ts";
 import type { DaneSource, KnownDane } from "./dane/dane-source.ts";
 import { Stop, withinDeadline } from "./deadline.ts";
-import type { DeadlineOptions } from "./deadline.ts";
+import type { DeadlineOptions, Impatience } from "./deadline.ts";
 import { DomainMemory, UNREADABLE } from "./domain-memory.ts";
 import type { DomainState } from "./domain-state.ts";
 import type { LookupEvents } from "./events.ts";
 import { livePin } from "./freshness.ts";
 import type { ResolutionDeps, ResolutionResult } from "./resolution.ts";
 import { Resolutions } from "./resolutions.ts";
+import { WaitingQuestions } from "./waiting-questions.ts";
 
 /** Durations in milliseconds. */
 export interface EngineOptions {
@@ -32,6 +33,8 @@ export interface EngineOptions {
   readonly concurrency: number;
   /** The longest an answer waits for its policy to reach the disk; after that it is given from memory alone. */
   readonly commitTimeout: number;
+  /** Questions that wait at once, of all clients together. */
+  readonly mostWaiting: number;
 }
 
 export interface EngineDeps extends ResolutionDeps {
@@ -49,11 +52,13 @@ export class LookupEngine {
   readonly #deps: EngineDeps;
   readonly #memory: DomainMemory;
   readonly #resolutions: Resolutions;
+  readonly #waiting: WaitingQuestions;
   readonly #stop = new Stop();
 
   constructor(deps: EngineDeps) {
-    const { memoryEntries, commitTimeout, concurrency } = deps.options;
+    const { memoryEntries, commitTimeout, concurrency, mostWaiting } = deps.options;
     this.#deps = deps;
+    this.#waiting = new WaitingQuestions(mostWaiting);
     this.#memory = new DomainMemory({ ...deps, memoryEntries });
     this.#resolutions = new Resolutions({
       ...deps,
@@ -200,7 +205,7 @@ export class LookupEngine {
     return this.#withinDeadline(domain, profile, work, { client, giveUp });
   }
 
-  /** `work`, or what is known when the deadline has passed; TEMP when we stop meanwhile. */
+  /** `work`, or what is known when the deadline has passed, or too many wait; TEMP when we stop meanwhile. */
   async #withinDeadline(
     domain: string,
     profile: MapProfile,
@@ -208,12 +213,14 @@ export class LookupEngine {
     asker: Pick<DeadlineOptions, "client" | "giveUp">,
   ): Promise<Reply> {
     const { events, options } = this.#deps;
-    const late = () => {
-      events.deadlinePassed(domain);
+    const late = (why: Impatience) => {
+      if (why === "deadline") events.deadlinePassed(domain);
+      else events.turnedAway(domain);
       return this.#lateReply(domain, profile);
     };
+    const [waiting, stop] = [this.#waiting, this.#stop];
     try {
-      return await withinDeadline(work, { ...asker, deadline: options.deadline, late, stop: this.#stop });
+      return await withinDeadline(work, { ...asker, deadline: options.deadline, late, waiting, stop });
     } catch (error) {
       return this.#failed(domain, error);
     }

@@ -34,6 +34,8 @@ export interface LookupEvents {
   resolved(resolution: Resolution): void;
   /** A client was answered without waiting further; a resolution that has begun goes on. */
   deadlinePassed(domain: string): void;
+  /** The same before the deadline: too many questions wait. */
+  turnedAway(domain: string): void;
   /** A reply was made that would enforce the policy of `domain`, were the rollout of `profile` further on. */
   heldBack(domain: string, profile: MapProfile): void;
   /** The store failed, on the row of `domain` or altogether; answers go on from memory. */

@@ -69,9 +69,9 @@ const MOST_RECHECKS_WAITING = 1_000;
  * pins alive: queries and rechecks by turns, renewals and commands by whoever starts them.
  *
  * A query waits for its turn as long as somebody waits for its answer, and no longer. So those who wait are bounded by the
- * questions that clients may have open (64 for each connection), and there is no length at which one is turned away: after a
- * restart a long queue is legitimate and soon worked off, and to be turned away early could only mean NOTFOUND sooner than at
- * the deadline, or TEMP, which would make mail wait because of us.
+ * questions that may wait at all (waiting-questions.ts); below that there is no length at which one is turned away: after a restart
+ * a long queue is legitimate and soon worked off, and to be turned away early could only mean NOTFOUND sooner than at the
+ * deadline, or TEMP, which would make mail wait because of us.
  */
 export class Resolutions {
   readonly #deps: ResolutionsDeps;

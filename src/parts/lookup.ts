@@ -22,6 +22,9 @@ import type { Network } from "./network.ts";
 /** The longest an answer waits for its policy to reach the disk, in milliseconds. */
 const COMMIT_TIMEOUT = 5_000;
 
+/** Questions that wait for an answer at once, of all clients together. */
+const MOST_WAITING = 65_536;
+
 /** Milliseconds since 1970. */
 export type Now = () => number;
 
@@ -33,7 +36,7 @@ export function createEngine(
   return new LookupEngine({
     ...parts,
     freshness,
-    options: { ...lookup, memoryEntries, commitTimeout: COMMIT_TIMEOUT },
+    options: { ...lookup, memoryEntries, commitTimeout: COMMIT_TIMEOUT, mostWaiting: MOST_WAITING },
     random: () => randomInt(2 ** 32) / 2 ** 32,
   });
 }

@@ -58,3 +58,24 @@ it.each<[FetchFailureReason, number]>([
   expect(events.lastFetch?.result).toBe(times === 1 ? reason : undefined);
   expect(metrics.totals()).toMatchObject({ stsmapd_fetch_failures_total: 1 });
 });
+
+it("questions that are turned away are counted each, and told of once a minute", () => {
+  const { log, lines } = startLog();
+  const metrics = new Metrics();
+  let now = T0;
+  const events = lookupEvents(
+    log,
+    metrics,
+    () => now,
+    () => new Map(),
+  );
+  for (let minute = 0; minute < 2; minute++) {
+    for (let count = 0; count < 1_000; count++) events.turnedAway(D);
+    now += 60_000;
+  }
+  expect(lines).toMatchObject([
+    { level: "warn", domain: D, total: 1 },
+    { level: "warn", domain: D, total: 1_001 },
+  ]);
+  expect(metrics.totals()).toMatchObject({ stsmapd_lookups_turned_away_total: 2_000 });
+});

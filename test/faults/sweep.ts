@@ -45,6 +45,7 @@ const REFRESHER = {
 const SILENT: LookupEvents = {
   resolved: () => {},
   deadlinePassed: () => {},
+  turnedAway: () => {},
   heldBack: () => {},
   storeFailed: (operation, domain, error) => console.error(operation, domain, error),
   failed: (domain, error) => console.error(domain, error),
@@ -94,7 +95,7 @@ async function serve(path: string): Promise<void> {
     dane: NO_DANE,
     events: SILENT,
     freshness: DEFAULTS.freshness,
-    options: { ...DEFAULTS.store, ...DEFAULTS.lookup, commitTimeout: 5_000 },
+    options: { ...DEFAULTS.store, ...DEFAULTS.lookup, commitTimeout: 5_000, mostWaiting: 50_000 },
     now: Date.now,
     random: Math.random,
   });

@@ -76,6 +76,7 @@ export interface PublishedPolicy {
 export interface RecordedEvents {
   readonly resolved: Resolution[];
   readonly deadlines: string[];
+  readonly turnedAway: string[];
   readonly heldBack: string[];
   /** `read example.com: busy`, … */
   readonly storeFailures: string[];
@@ -102,6 +103,7 @@ export class World implements AsyncDisposable {
   readonly events: RecordedEvents = {
     resolved: [],
     deadlines: [],
+    turnedAway: [],
     heldBack: [],
     storeFailures: [],
     faults: [],
@@ -232,7 +234,13 @@ export class World implements AsyncDisposable {
       store: this.#store,
       events: wrapEvents(this.#recorder(), resolver),
       freshness: { ...DEFAULTS.freshness, ...freshness },
-      options: { ...DEFAULTS.store, ...DEFAULTS.lookup, commitTimeout: 5_000, ...engine },
+      options: {
+        ...DEFAULTS.store,
+        ...DEFAULTS.lookup,
+        commitTimeout: 5_000,
+        mostWaiting: 50_000,
+        ...engine,
+      },
       now: this.clock.now,
       random,
     });
@@ -256,13 +264,14 @@ export class World implements AsyncDisposable {
   }
 
   #recorder(): LookupEvents {
-    const { resolved, deadlines, heldBack, storeFailures, faults } = this.events;
+    const { resolved, deadlines, turnedAway, heldBack, storeFailures, faults } = this.events;
     return {
       resolved: (resolution) => {
         resolved.push(resolution);
         this.#resolutions.emit(resolution.domain, resolution);
       },
       deadlinePassed: (domain) => void deadlines.push(domain),
+      turnedAway: (domain) => void turnedAway.push(domain),
       heldBack: (domain) => void heldBack.push(domain),
       storeFailed: (operation, domain, error) =>
         void storeFailures.push(`${operation} ${domain}: ${error.code}`),

@@ -100,6 +100,48 @@ it("resolves nothing any more that a client has asked for who is gone, and holds
   expect([world.events.faults, world.events.deadlines]).toEqual([[], []]);
 });
 
+it("answers the newest question of whoever asks for most, as at the deadline, when too many wait", async () => {
+  const resolver = new StubbornResolver();
+  await using world = await startWorld({ resolver, engine: { concurrency: 1, mostWaiting: 10 } });
+  const [flooder, other] = [new Stop(), new Stop()];
+  const replies = flood(10).map((domain) => ask(world, domain, flooder));
+  const single = ask(world, "single.example", other);
+  expect(await replies[9]).toEqual({ status: "NOTFOUND" });
+  expect(await ask(world, "more.example", flooder), "no room for another").toEqual({ status: "NOTFOUND" });
+  expect(world.events.turnedAway).toEqual(["flood9.example", "more.example"]);
+  expect([world.engine.resolving, world.engine.waiting], "what nobody waits for is dropped").toEqual([1, 9]);
+  const shared = ask(world, "flood8.example", new Stop());
+  expect(world.engine.waiting, "whoever else waits for the same keeps it").toBe(9);
+  expect(world.events.turnedAway.slice(2)).toEqual(["flood8.example"]);
+  while (world.engine.resolving > 0) await resolver.answer(resolver.asked.at(-1) ?? "");
+  expect(await Promise.all([single, shared])).toEqual([{ status: "NOTFOUND" }, { status: "NOTFOUND" }]);
+  expect([...resolver.asked].sort()).toEqual([...flood(9), "single.example"].sort());
+  expect([world.events.deadlines, world.events.faults]).toEqual([[], []]);
+  expect((await Promise.all(replies)).map(({ status }) => status)).toEqual(flood(10).map(() => "NOTFOUND"));
+});
+
+it("bounds the questions for one and the same domain too", async () => {
+  await using world = await startWorld({ resolver: new StubbornResolver(), engine: { mostWaiting: 10 } });
+  const client = new Stop();
+  const replies = Array.from({ length: 100 }, () => ask(world, "d.example", client));
+  await Promise.all(replies.slice(10));
+  expect(world.events.turnedAway).toHaveLength(90);
+});
+
+it("answers by a policy that is held when too many wait for DANE", async () => {
+  const unanswered = {
+    ...startDaneSource(),
+    atHand: () => ({ kind: "unknown", reason: "", lastKnown: "none" }) as const,
+  };
+  await using world = await startWorld({ dane: unanswered, engine: { mostWaiting: 1 } });
+  const held = pin({ fetchedAt: world.clock.now(), mx: ["mx.known.example"] });
+  await world.store.put(entry("known.example", { pin: held, checkAt: world.clock.now() + MINUTE }));
+  const client = new Stop();
+  void ask(world, "known.example", client);
+  expect(await ask(world, "known.example", client)).toMatchObject({ text: secure("known.example") });
+  expect(world.events.turnedAway).toEqual(["known.example"]);
+});
+
 it("answers what memory and store hold at once, whatever waits", async () => {
   const resolver = new StubbornResolver();
   await using world = await startWorld({ resolver, engine: { concurrency: 1 } });

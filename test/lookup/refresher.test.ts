@@ -23,6 +23,7 @@ const OPTIONS: RefresherDeps["options"] = {
 const SILENT: LookupEvents = {
   resolved: () => {},
   deadlinePassed: () => {},
+  turnedAway: () => {},
   heldBack: () => {},
   storeFailed: () => {},
   failed: () => {},

@@ -50,6 +50,7 @@ export class LookupProcess {
     const events: LookupEvents = {
       resolved: () => {},
       deadlinePassed: () => {},
+      turnedAway: () => {},
       heldBack: () => {},
       storeFailed: (operation, domain) => {
         if (operation === "write" && domain !== undefined) onUnwritten(domain);
@@ -69,6 +70,7 @@ export class LookupProcess {
         concurrency: RESOLUTIONS,
         memoryEntries: MEMORY_ENTRIES,
         commitTimeout: 5 * SECOND,
+        mostWaiting: 50_000,
       },
     });
     const refresh = (domain: string): Promise<void> => this.engine.renew(domain);

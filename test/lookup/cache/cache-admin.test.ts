@@ -64,12 +64,13 @@ function bareAdmin(store: PolicyStore, config = DEFAULTS): StoreCacheAdmin {
     events: {
       resolved: refuse,
       deadlinePassed: refuse,
+      turnedAway: refuse,
       heldBack: refuse,
       storeFailed: refuse,
       failed: refuse,
     },
     freshness: DEFAULTS.freshness,
-    options: { ...DEFAULTS.store, ...DEFAULTS.lookup, commitTimeout: 5_000 },
+    options: { ...DEFAULTS.store, ...DEFAULTS.lookup, commitTimeout: 5_000, mostWaiting: 50_000 },
     now: () => T0,
     random: () => 0.5,
   });

@@ -84,7 +84,7 @@ export type DaneEvents = (domain: string, found: FoundDane, before: KnownDaneKin
 export interface FoundDane {
   readonly state: DaneState;
   /** DNS was not asked, for DANE is switched off or the resolver not trusted. */
-  readonly isUnasked: boolean;
+  readonly isUnasked?: boolean;
 }
 
 /** Counts each discovery. A state that is another than the one before is logged at info, one that stays at debug. */
@@ -96,7 +96,7 @@ export function daneEvents(log: Logger, metrics: Metrics): DaneEvents {
   );
   // What was last known is never "unknown", so it cannot tell that a failure begins, lasts or ends.
   const seen = new LRUCache<string, DaneState["kind"]>({ max: SEEN_DOMAINS });
-  return (domain, { state, isUnasked }, before) => {
+  return (domain, { state, isUnasked = false }, before) => {
     discoveries.add({ state: state.kind });
     const previous = seen.get(domain) ?? before;
     seen.set(domain, state.kind);

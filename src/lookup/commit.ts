@@ -1,30 +1,32 @@
 /** Puts what was learnt on disk, for as long as anybody can be kept waiting for it. */
 import { StoreError } from "../store/store.ts";
-import type { Entry, PolicyStore } from "../store/store.ts";
 import type { LookupEvents } from "./events.ts";
 
 /**
- * Resolves when `entry` is on disk, or when it is clear that it will not be soon: a full or hung disk must not keep a policy
- * from being applied. Never rejects; what goes wrong is reported.
+ * Resolves when what `write` writes, of the row of `domain`, is on disk, or when it is clear that it will not be soon: a full or hung disk
+ * must not keep a policy from being applied. Never rejects; what goes wrong is reported.
  *
  * @param timeout milliseconds
+ * @returns whether it is on disk
  */
 export async function commit(
-  entry: Entry,
-  { store, events }: { readonly store: PolicyStore; readonly events: LookupEvents },
+  write: () => Promise<void>,
+  domain: string,
+  events: LookupEvents,
   timeout: number,
-): Promise<void> {
-  if (entry.pin === undefined && entry.failure === undefined) return;
+): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const patience = new Promise<never>((_resolve, reject) => {
     const late = () => reject(new StoreError("busy", "the store did not write in time"));
     timer = setTimeout(late, timeout);
   });
   try {
-    await Promise.race([store.put(entry), patience]);
+    await Promise.race([write(), patience]);
+    return true;
   } catch (error) {
-    if (error instanceof StoreError) events.storeFailed("write", entry.domain, error);
-    else events.failed(entry.domain, error);
+    if (error instanceof StoreError) events.storeFailed("write", domain, error);
+    else events.failed(domain, error);
+    return false;
   } finally {
     clearTimeout(timer);
   }

@@ -11,6 +11,7 @@ import type { Reply } from "../policy/reply.ts";
 import { isHeldBack } from "../policy/rollout.ts";
 import { needsDane, verdict } from "../policy/verdict.ts";
 import type { PolicyStore } from "../store/store.ts";
+import { commit } from "./commit.ts";
 import { DANE_NOT_ASKED } from "./dane/dane-source.ts";
 import type { DaneSource, KnownDane } from "./dane/dane-source.ts";
 import { Stop, withinDeadline } from "./deadline.ts";
@@ -167,13 +168,33 @@ export class LookupEngine {
     if (state.entry.pin !== undefined) this.#deps.store.touch(state.entry.domain, now);
   }
 
-  /** The reply from what is known; DANE may have to be asked for. */
-  #answer(state: DomainState, profile: MapProfile): Reply | Promise<Reply> {
+  /**
+   * The reply from what is known; DANE may have to be asked for.
+   *
+   * @param isUnwritten the policy could not be written: nobody waits for the disk again
+   */
+  #answer(state: DomainState, profile: MapProfile, isUnwritten = false): Reply | Promise<Reply> {
     if (!needsDane(state.finding(this.#deps.now()), profile))
       return this.#prepare(state, profile, DANE_NOT_ASKED);
     const dane = this.#deps.dane.find(state.entry.domain, profile.dane === "yield");
-    if (!(dane instanceof Promise)) return this.#prepare(state, profile, dane);
-    return dane.then((known) => this.#prepare(state, profile, known));
+    if (!(dane instanceof Promise)) return this.#prepareKept(state, profile, dane, isUnwritten);
+    return dane.then((known) => this.#prepareKept(state, profile, known, isUnwritten));
+  }
+
+  /** What an answer by a policy rests on is on disk before it is given, as the policy is. */
+  #prepareKept(
+    state: DomainState,
+    profile: MapProfile,
+    dane: KnownDane,
+    isUnwritten: boolean,
+  ): Reply | Promise<Reply> {
+    const { now, events, options } = this.#deps;
+    const { entry } = state;
+    const write = livePin(entry, now()) && this.#deps.dane.keep(entry.domain, dane);
+    if (write === undefined) return this.#prepare(state, profile, dane);
+    const written = commit(() => write, entry.domain, events, options.commitTimeout);
+    if (isUnwritten) return this.#prepare(state, profile, dane);
+    return written.then(() => this.#prepare(state, profile, dane));
   }
 
   #prepare(state: DomainState, profile: MapProfile, dane: KnownDane): Reply {
@@ -196,11 +217,11 @@ export class LookupEngine {
     // Such a map will want to know of DANE whatever comes: ask beside the policy, not after it.
     const beside = profile.dane === "dane-only" ? () => this.#deps.dane.find(domain, false) : undefined;
     const { resolved, giveUp } = this.#resolutions.ask(domain, { client, ...(beside && { beside }) });
-    const work = resolved.then(({ state, isUnreadable }) =>
+    const work = resolved.then(({ state, isUnreadable, isUnwritten }) =>
       // A policy that would not be enforced is no reason to defer.
       isUnreadable && !isHeldBack(domain, profile.rollout)
         ? unreadable(domain)
-        : this.#answer(state, profile),
+        : this.#answer(state, profile, isUnwritten),
     );
     return this.#withinDeadline(domain, profile, work, { client, giveUp });
   }

@@ -1,8 +1,9 @@
 /** The resolutions under way: one a domain, its result on disk and in memory before anybody is told of it. */
 import { rebased } from "../store/rebase.ts";
-import type { PolicyStore } from "../store/store.ts";
+import type { Entry, PolicyStore } from "../store/store.ts";
 import type { Stop } from "./deadline.ts";
 import { commit } from "./commit.ts";
+import type { DaneSource } from "./dane/dane-source.ts";
 import { UNREADABLE } from "./domain-memory.ts";
 import type { DomainMemory } from "./domain-memory.ts";
 import { DomainState } from "./domain-state.ts";
@@ -16,6 +17,7 @@ import type { Turn } from "./turns.ts";
 export interface ResolutionsDeps extends ResolutionDeps {
   readonly memory: DomainMemory;
   readonly store: PolicyStore;
+  readonly dane: Pick<DaneSource, "withFirstPolicy">;
   readonly events: LookupEvents;
   /** Milliseconds: the longest an answer waits for its policy to reach the disk; after that it is given from memory alone. */
   readonly commitTimeout: number;
@@ -51,6 +53,8 @@ export interface Resolved {
   readonly result: ResolutionResult;
   /** The row could not be read and nothing was fetched in its place: that there is no policy is not known. */
   readonly isUnreadable: boolean;
+  /** A policy was fetched, but was not written in time. */
+  readonly isUnwritten: boolean;
 }
 
 /** Failures of this machine, which a fetch of any domain would have met. */
@@ -236,12 +240,13 @@ export class Resolutions {
     const state = new DomainState(entry, unknownBecause(outcome));
     const isUnreadable = known === UNREADABLE && !isFetched;
     // A resolution that stopping cut short has learnt nothing that is worth remembering.
-    if (stop.isCalled && !isFetched) return { state, result, isUnreadable };
+    if (stop.isCalled && !isFetched) return { state, result, isUnreadable, isUnwritten: false };
     // What was known before has been forgotten meanwhile; only a policy fetched since is worth keeping.
     const isForgotten = this.#forgotten.has(domain) && !isFetched;
-    const written = isForgotten ? undefined : commit(entry, this.#deps, this.#deps.commitTimeout);
+    const isFirst = isFetched && known === undefined;
+    const written = isForgotten ? undefined : this.#write(entry, isFirst);
     // A policy is on disk before Postfix is told of it, and so is what the refresher reads next; all else may follow.
-    if (isFetched || trigger === "renewal") await written;
+    const isWritten = isFetched || trigger === "renewal" ? await written : undefined;
     // A sweep over rows that nobody asks for at the moment must not drive out those that are asked for.
     const isAsked = trigger === "query" || trigger === "recheck";
     const isWanted = isAsked || memory.peek(domain) !== undefined;
@@ -249,7 +254,16 @@ export class Resolutions {
     if (isWanted && !isUnreadable && !isForgotten) memory.set(domain, state);
     const pin = livePin(entry, now());
     events.resolved({ domain, trigger, outcome, entry, pin, durationMs: now() - startedAt });
-    return { state, result, isUnreadable };
+    return { state, result, isUnreadable, isUnwritten: isWritten === false };
+  }
+
+  /** Resolves when `entry` is on disk (then true), or will not be in time; undefined where there is nothing to be written. */
+  #write(entry: Entry, isFirst: boolean): Promise<boolean> | undefined {
+    const { dane, store, events, commitTimeout } = this.#deps;
+    const { domain, pin, failure } = entry;
+    if (pin === undefined && failure === undefined) return undefined;
+    const write = () => store.put(entry, isFirst ? dane.withFirstPolicy(domain) : undefined);
+    return commit(write, domain, events, commitTimeout);
   }
 }
 

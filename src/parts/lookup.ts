@@ -6,6 +6,7 @@ import { logAppliedOverride, logExpiredOverride, logValidation } from "../events
 import type { DaneEvents } from "../events/network-events.ts";
 import type { Logger } from "../log.ts";
 import { DaneCache } from "../lookup/dane/dane-cache.ts";
+import type { DiscoveredDane } from "../lookup/dane/dane-cache.ts";
 import { daneState } from "../lookup/dane/dane-source.ts";
 import { LookupEngine } from "../lookup/engine.ts";
 import type { EngineDeps } from "../lookup/engine.ts";
@@ -15,7 +16,6 @@ import { TlsrptReporter } from "../lookup/tlsrpt/reporter.ts";
 import type { TlsrptEvents } from "../lookup/tlsrpt/reporter.ts";
 import { ValidationMonitor } from "../lookup/dane/validation-monitor.ts";
 import { UnixDatagramSender } from "../net/unix-datagram.ts";
-import type { KnownDaneKind } from "../policy/verdict.ts";
 import type { PolicyStore } from "../store/store.ts";
 import type { Network } from "./network.ts";
 
@@ -24,6 +24,9 @@ const COMMIT_TIMEOUT = 5_000;
 
 /** Questions that wait for an answer at once, of all clients together. */
 const MOST_WAITING = 65_536;
+
+/** As discovery says it where the AD bit is not to be trusted. */
+const DANE_UNASKED: DiscoveredDane = { state: { kind: "none" }, ttl: 30, isUnasked: true };
 
 /** Milliseconds since 1970. */
 export type Now = () => number;
@@ -96,21 +99,11 @@ export function createDaneCache(
     remember: (domain, kind) => store.noteDane(domain, kind),
     async discover(domain) {
       const finding = await network.discoverDane(domain, validation.mayValidate);
-      const state = daneState(finding);
-      const isUnasked = finding.mx.kind === "not-asked";
-      onFound(domain, { state, isUnasked }, lastDane(store, domain));
-      return { state, ttl: finding.ttl, isUnasked };
+      return { state: daneState(finding), ttl: finding.ttl, isUnasked: finding.mx.kind === "not-asked" };
     },
+    discoverUnasked: () => (validation.mayValidate && network.trustsAd() ? undefined : DANE_UNASKED),
+    onFound,
     now,
     options: { ...config.dane, memoryEntries: config.store.memoryEntries },
   });
-}
-
-/** A store that cannot be read knows nothing; whoever reads a policy from it says so. */
-function lastDane(store: PolicyStore, domain: string): KnownDaneKind | undefined {
-  try {
-    return store.lastDane(domain);
-  } catch {
-    return undefined;
-  }
 }

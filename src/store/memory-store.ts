@@ -31,11 +31,12 @@ export class MemoryStore implements PolicyStore {
     return this.#rows.get(domain)?.entry;
   }
 
-  async put(entry: Entry): Promise<void> {
+  async put(entry: Entry, dane?: KnownDaneKind): Promise<void> {
     this.#refuseWhenClosed();
     const row: Row = this.#rows.get(entry.domain) ?? { entry, history: [] };
     row.entry = merged(row.entry, entry);
     addSteps(row.history, entry);
+    if (dane !== undefined) row.dane = dane;
     this.#rows.set(entry.domain, row);
   }
 
@@ -49,7 +50,8 @@ export class MemoryStore implements PolicyStore {
     return this.#rows.get(domain)?.dane;
   }
 
-  noteDane(domain: string, kind: KnownDaneKind): void {
+  async noteDane(domain: string, kind: KnownDaneKind): Promise<void> {
+    this.#refuseWhenClosed();
     const row = this.#rows.get(domain);
     if (row !== undefined) row.dane = kind;
   }

@@ -26,7 +26,7 @@ const TRIED_AT_ONCE = 100;
 /** What could not be written of a domain. */
 interface Kept {
   readonly entry: Entry;
-  readonly dane?: KnownDaneKind | undefined;
+  readonly dane: KnownDaneKind | undefined;
 }
 
 /**
@@ -60,13 +60,13 @@ export class RetryingStore implements PolicyStore {
     return stored && kept ? merged(stored, kept) : (kept ?? stored);
   }
 
-  async put(entry: Entry): Promise<void> {
+  async put(entry: Entry, dane?: KnownDaneKind): Promise<void> {
     // What is kept is older, and must not be written behind this: a failure of the same check would be set back.
-    if (this.#kept.has(entry.domain)) this.#keep(entry);
+    if (this.#kept.has(entry.domain)) this.#keep(entry, dane);
     try {
-      await this.#put(entry);
+      await this.#put(entry, dane);
     } catch (error) {
-      if (isWorthRetry(error)) this.#keep(entry);
+      if (isWorthRetry(error)) this.#keep(entry, dane);
       throw error;
     }
   }
@@ -98,10 +98,11 @@ export class RetryingStore implements PolicyStore {
     return this.#kept.get(domain)?.dane ?? this.#inner.lastDane(domain);
   }
 
-  noteDane(domain: string, kind: KnownDaneKind): void {
+  /** Of a domain whose row is kept, so is this: it goes to the disk with the row, and nobody waits for it. */
+  async noteDane(domain: string, kind: KnownDaneKind): Promise<void> {
     const kept = this.#kept.get(domain);
-    if (kept === undefined) this.#inner.noteDane(domain, kind);
-    else this.#kept.set(domain, { ...kept, dane: kind });
+    if (kept === undefined) return this.#inner.noteDane(domain, kind);
+    this.#kept.set(domain, { ...kept, dane: kind });
   }
 
   deleteExpired(now: number, unusedSince: number): Promise<number> {
@@ -155,7 +156,7 @@ export class RetryingStore implements PolicyStore {
   }
 
   /** Not before a rebase that failed: a row from ahead of the clock would pass for newer than `entry`, and stay. */
-  async #put(entry: Entry): Promise<void> {
+  async #put(entry: Entry, dane: KnownDaneKind | undefined): Promise<void> {
     if (this.#owedRebase !== undefined) {
       const owed = this.#owedRebase;
       this.#rebasing ??= this.#rebase(owed)
@@ -163,14 +164,15 @@ export class RetryingStore implements PolicyStore {
         .finally(() => (this.#rebasing = undefined));
       await this.#rebasing;
     }
-    await this.#inner.put(entry);
+    await this.#inner.put(entry, dane);
   }
 
-  #keep(entry: Entry): void {
+  #keep(entry: Entry, dane: KnownDaneKind | undefined): void {
     const { domain } = entry;
     const before = this.#kept.get(domain);
     this.#kept.delete(domain);
-    this.#kept.set(domain, before ? { ...before, entry: merged(before.entry, entry) } : { entry });
+    const kept = before ? { entry: merged(before.entry, entry), dane: dane ?? before.dane } : { entry, dane };
+    this.#kept.set(domain, kept);
     const [oldest] = this.#kept.keys();
     if (oldest !== undefined && this.#kept.size > this.#mostKept) this.#kept.delete(oldest);
     this.#arm();
@@ -215,10 +217,7 @@ export class RetryingStore implements PolicyStore {
     const isStillKept = () => this.#kept.get(entry.domain) === kept;
     if (!isStillKept()) return true;
     try {
-      const written = this.#put(entry);
-      // Of the same moment, and so of the same transaction.
-      if (dane !== undefined) this.#inner.noteDane(entry.domain, dane);
-      await written;
+      await this.#put(entry, dane);
     } catch (error) {
       if (isWorthRetry(error)) return false;
     }

@@ -13,7 +13,7 @@ import {
   type RowValues,
 } from "./sqlite-row.ts";
 import { HISTORY_LENGTH, type StoreCounts } from "./store.ts";
-import type { Touch } from "./writer-protocol.ts";
+import type { Touch, Write } from "./writer-protocol.ts";
 
 const WEEK_MS = 7 * 86_400_000;
 /** Deletions told to other processes; one that missed more keeps what it has in memory until that expires. */
@@ -52,7 +52,7 @@ export class SqliteStatements {
     return this.#all.nextChange.get() ?? 0;
   }
 
-  put(row: RowValues, change: number, writer: number): void {
+  put({ row, dane }: Extract<Write, { kind: "put" }>, change: number, writer: number): void {
     this.#all.put.run(...row, change, writer);
     const [domain, recordId, , mode, , , fetchedAt] = row;
     const [failedId, reason, , , failedAt] = row.slice(1 + PIN_COLUMNS.length);
@@ -62,6 +62,7 @@ export class SqliteStatements {
     ];
     steps.sort((a, b) => Number(a.at) - Number(b.at));
     for (const step of steps) if (step.at !== null) this.#addStep(step);
+    if (dane !== undefined) this.#all.noteDane.run({ domain, kind: dane });
   }
 
   /** A step is one that is later than the last and says something else. */
@@ -74,8 +75,9 @@ export class SqliteStatements {
     if (last !== undefined) this.#all.trimSteps.run({ domain });
   }
 
-  noteDane(domain: string, kind: KnownDaneKind): void {
-    this.#all.noteDane.run({ domain, kind });
+  /** False where there is no row, or nothing new: nothing is written. */
+  noteDane(domain: string, kind: KnownDaneKind): boolean {
+    return this.#all.noteDane.run({ domain, kind }).changes > 0;
   }
 
   delete(domain: string, change: number, writer: number): void {

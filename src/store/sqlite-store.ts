@@ -90,8 +90,8 @@ export class SqliteStore implements PolicyStore {
     return this.#mendable(() => this.#reader.changedElsewhere(this.#writer));
   }
 
-  put(entry: Entry): Promise<void> {
-    return this.#add({ kind: "put", row: rowOf(entry) });
+  put(entry: Entry, dane?: KnownDaneKind): Promise<void> {
+    return this.#add({ kind: "put", row: rowOf(entry), dane });
   }
 
   delete(domain: string): Promise<void> {
@@ -106,9 +106,8 @@ export class SqliteStore implements PolicyStore {
     return this.#read((reader) => reader.lastDane(domain));
   }
 
-  noteDane(domain: string, kind: KnownDaneKind): void {
-    // A failure stands in health().
-    this.#add({ kind: "dane", domain, dane: kind }).catch(() => undefined);
+  noteDane(domain: string, kind: KnownDaneKind): Promise<void> {
+    return this.#add({ kind: "dane", domain, dane: kind });
   }
 
   async deleteExpired(now: number, unusedSince: number): Promise<number> {

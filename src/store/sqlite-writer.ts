@@ -53,14 +53,15 @@ function write(request: Requests["write"]["in"]): Requests["write"]["out"] {
   const transaction = db.transaction(() => {
     // Another process may have replaced the file while this one waited for the lock on it.
     if (identity !== fileIdentity(options.path)) return undefined;
-    // Touches alone take no numbers: other processes need not hear of them.
-    const writer = file.writer || (writes.length > 0 ? statements.nextWriter() : 0);
-    const change = writes.length > 0 ? statements.nextChange() : 0;
+    // Touches and DANE states alone take no numbers: other processes need not hear of them.
+    let hasWritten = writes.some(({ kind }) => kind !== "dane");
+    const writer = file.writer || (hasWritten ? statements.nextWriter() : 0);
+    const change = hasWritten ? statements.nextChange() : 0;
     // Nested, so a savepoint: what a bad entry wrote is undone, and the others stand.
     const one = db.transaction((item: Write) => {
-      if (item.kind === "put") statements.put(item.row, change, writer);
-      else if (item.kind === "dane") statements.noteDane(item.domain, item.dane);
-      else statements.delete(item.domain, change, writer);
+      if (item.kind === "put") statements.put(item, change, writer);
+      else if (item.kind === "delete") statements.delete(item.domain, change, writer);
+      else hasWritten = statements.noteDane(item.domain, item.dane) || hasWritten;
     });
     for (const [index, item] of writes.entries()) {
       try {
@@ -71,7 +72,6 @@ function write(request: Requests["write"]["in"]): Requests["write"]["out"] {
         failures.set(index, { code, message });
       }
     }
-    let hasWritten = writes.length > 0;
     for (const touch of touches) hasWritten = statements.touch(touch, options.touchStep) || hasWritten;
     return { writer, failures, hasWritten };
   });

@@ -133,8 +133,10 @@ export interface PolicyStore {
    * Writes the row; resolves when it is on disk. Calls of one moment share a transaction.
    * A pin fetched earlier than the one stored, or none, leaves the stored one in place; the failure and the times of
    * the check are those of the newer `checkedAt`; `usedAt` never goes back.
+   *
+   * @param dane the DANE state of the domain, where it is known already; noted in the same transaction
    */
-  put(entry: Entry): Promise<void>;
+  put(entry: Entry, dane?: KnownDaneKind): Promise<void>;
 
   /** Notes that `domain` was asked for at `usedAt`; written with some later transaction, or lost in a crash. Never throws. */
   touch(domain: string, usedAt: number): void;
@@ -142,8 +144,8 @@ export interface PolicyStore {
   /** The DANE state last known of a domain that has a row; it stands in while DNS cannot be asked, through restarts too. */
   lastDane(domain: string): KnownDaneKind | undefined;
 
-  /** Remembers it for {@link lastDane}; written with the next transaction, or lost in a crash. Never throws. */
-  noteDane(domain: string, kind: KnownDaneKind): void;
+  /** Remembers it for {@link lastDane}, if the domain has a row; resolves when it is on disk. */
+  noteDane(domain: string, kind: KnownDaneKind): Promise<void>;
 
   /** Forgets the row and its history; resolves when that is on disk. What was put before is forgotten, what is put later stays. */
   delete(domain: string): Promise<void>;

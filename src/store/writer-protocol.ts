@@ -11,7 +11,7 @@ export interface WriterOptions extends FileOptions {
 
 /** One write of a batch, done in the order given. */
 export type Write =
-  | { readonly kind: "put"; readonly row: RowValues }
+  | { readonly kind: "put"; readonly row: RowValues; readonly dane: KnownDaneKind | undefined }
   | { readonly kind: "dane"; readonly domain: string; readonly dane: KnownDaneKind }
   | { readonly kind: "delete"; readonly domain: string };
 
@@ -35,7 +35,7 @@ export interface SetAsideReport {
 export interface Requests {
   /**
    * One transaction. Answers with the failures by index of the write, and whether the file was written to: touches that move
-   * nothing do not. A failed transaction rejects.
+   * nothing do not, nor does a DANE state that is known already, or of a domain without a row. A failed transaction rejects.
    */
   write: {
     in: { readonly writes: readonly Write[]; readonly touches: readonly Touch[] };

@@ -1,11 +1,21 @@
 /** A DANE source that says what the test says. */
-import type { DaneMemory, DaneSource, KnownDane } from "../../src/lookup/dane/dane-source.ts";
+import {
+  NO_DANE,
+  type DaneMemory,
+  type DaneSource,
+  type KnownDane,
+} from "../../src/lookup/dane/dane-source.ts";
 import type { DaneState } from "../../src/policy/verdict.ts";
 
 /** Says `state` at once, always; memory holds it where it does not hold for ever. */
 export function fixedDane(state: DaneState, until = Infinity): DaneMemory {
   const known = { state, until };
-  return { find: () => known, atHand: () => state, peek: () => (until === Infinity ? undefined : known) };
+  return {
+    ...NO_DANE,
+    find: () => known,
+    atHand: () => state,
+    peek: () => (until === Infinity ? undefined : known),
+  };
 }
 
 export interface ControlledDaneSource extends DaneSource {
@@ -21,6 +31,7 @@ export function startDaneSource(): ControlledDaneSource {
   const told = Promise.withResolvers<KnownDane>();
   let known: KnownDane | undefined;
   return {
+    ...NO_DANE,
     asked: asked.promise,
     find() {
       asked.resolve();

@@ -7,6 +7,7 @@ import type { MapProfile } from "../../src/policy/map-profile.ts";
 import { Question } from "../../src/lookup/question.ts";
 import { HOUR, MINUTE, SECOND } from "../helpers/clock.ts";
 import { secure, startWorld, type World } from "../helpers/world.ts";
+import { NO_DANE } from "../../src/lookup/dane/dane-source.ts";
 
 const POSTFIX: MapProfile = {
   attributes: "3.4",
@@ -189,7 +190,7 @@ describe("a fault of our own is TEMP and never a rejection", () => {
   });
 
   it("in the discovery of DANE", async () => {
-    await using world = await startWorld({ dane: { find: broken, atHand: broken } });
+    await using world = await startWorld({ dane: { ...NO_DANE, find: broken, atHand: broken } });
     world.publish("d.example");
     expect(await world.ask("d.example")).toMatch(/^TEMP /);
     expect(world.askNow("d.example"), "at once").toMatch(/^TEMP /);

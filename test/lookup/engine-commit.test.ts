@@ -4,6 +4,7 @@ import { MINUTE } from "../helpers/clock.ts";
 import { secure, startWorld } from "../helpers/world.ts";
 import { StoreError, type Entry, type PolicyStore } from "../../src/store/store.ts";
 import { failing, type Failing } from "../store/failing-store.ts";
+import { NO_DANE, type DaneSource, type KnownDane } from "../../src/lookup/dane/dane-source.ts";
 
 const D = "d.example";
 
@@ -12,10 +13,10 @@ function holding(inner: PolicyStore): { store: PolicyStore; held: Promise<Entry>
   const arrived = Promise.withResolvers<Entry>();
   const gate = Promise.withResolvers<void>();
   const put = inner.put.bind(inner);
-  inner.put = async (entry) => {
+  inner.put = async (entry, dane) => {
     arrived.resolve(entry);
     await gate.promise;
-    return put(entry);
+    return put(entry, dane);
   };
   return { store: inner, held: arrived.promise, letGo: gate.resolve };
 }
@@ -144,4 +145,55 @@ it("a store that was closed is an error like any other", async () => {
   await world.store.close();
   expect(await world.ask(D)).toBe(secure(D));
   expect(world.events.storeFailures).toContain(`write ${D}: ${new StoreError("closed", "").code}`);
+});
+
+it("a reply waits for the DANE state it rests on to be written too, after its policy", async () => {
+  const order: string[] = [];
+  const gate = Promise.withResolvers<void>();
+  const known: KnownDane = { state: { kind: "none" }, until: Infinity };
+  const dane: DaneSource = {
+    ...NO_DANE,
+    find: async () => known,
+    async keep(domain, kept) {
+      order.push(`${kept.state.kind} of ${domain}, policy ${world.store.get(domain)?.pin?.recordId}`);
+      await gate.promise;
+      order.push("written");
+    },
+  };
+  await using world = await startWorld({ dane });
+  world.publish(D);
+  const reply = world.ask(D).finally(() => order.push("told"));
+  await expect.poll(() => order).toEqual([`none of ${D}, policy 1`]);
+  gate.resolve();
+  expect(await reply).toBe(secure(D));
+  expect(order.slice(1)).toEqual(["written", "told"]);
+});
+
+it("a DANE state whose write hangs or fails is waited for no longer than the commit time-out, and reported", async () => {
+  const known: KnownDane = { state: { kind: "none" }, until: Infinity };
+  const keeps = [() => new Promise<void>(() => {}), () => Promise.reject(new StoreError("full", "no room"))];
+  for (const keep of keeps) {
+    const dane = { ...NO_DANE, find: () => known, keep };
+    await using world = await startWorld({ dane, engine: { commitTimeout: 20 } });
+    world.publish(D);
+    expect(await world.ask(D)).toBe(secure(D));
+    expect(world.events.storeFailures).toEqual([expect.stringMatching(`write ${D}: (busy|full)`)]);
+  }
+});
+
+it("nobody waits for the disk again where the policy itself could not be written in time", async () => {
+  let kept = 0;
+  const keep = () => {
+    kept++;
+    return new Promise<void>(() => {});
+  };
+  const dane = { ...NO_DANE, find: (): KnownDane => ({ state: { kind: "none" }, until: Infinity }), keep };
+  await using world = await startWorld({
+    dane,
+    engine: { commitTimeout: 100, deadline: 10_000 },
+    wrapStore: (inner) => Object.assign(inner, { put: () => Promise.reject(new StoreError("full", "")) }),
+  });
+  world.publish(D);
+  expect(await world.ask(D)).toBe(secure(D));
+  expect([kept, world.events.storeFailures]).toEqual([1, [`write ${D}: full`]]);
 });

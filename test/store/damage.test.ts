@@ -265,15 +265,9 @@ describe("a damaged file", () => {
     const states = ["none", "some", "all", "insecure-mx"] as const;
     const fillWithStates = async () => {
       const store = open(false);
-      await Promise.all(
-        states.map((kind) => {
-          const put = store.put(entry(`${kind}.example`));
-          store.noteDane(`${kind}.example`, kind);
-          return put;
-        }),
-      );
+      await Promise.all(states.map((kind) => store.put(entry(`${kind}.example`), kind)));
       await store.put(entry("odd.example", { pin: pin({ text: "another page's bytes" }) }));
-      store.noteDane("odd.example", "all");
+      await store.noteDane("odd.example", "all");
       await store.close();
     };
     /** The row that is not carried over, put anew, has no state either. */

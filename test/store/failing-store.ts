@@ -5,7 +5,7 @@ export interface Failing {
   readonly store: PolicyStore;
   /** The calls from the `nth` on (1 is the next), `times` of them, fail with `code`. */
   readonly fail: (
-    method: "get" | "put" | "delete",
+    method: "get" | "put" | "noteDane" | "delete",
     code: StoreErrorCode,
     nth?: number,
     times?: number,
@@ -28,10 +28,10 @@ export function failing(inner: PolicyStore): Failing {
       if (error) throw error;
       return inner.get(domain);
     },
-    put: async (entry) => {
+    put: async (entry, dane) => {
       const error = check("put");
       if (error) throw error;
-      return inner.put(entry);
+      return inner.put(entry, dane);
     },
     delete: async (domain) => {
       const error = check("delete");
@@ -40,7 +40,11 @@ export function failing(inner: PolicyStore): Failing {
     },
     touch: (domain, usedAt) => inner.touch(domain, usedAt),
     lastDane: (domain) => inner.lastDane(domain),
-    noteDane: (domain, kind) => inner.noteDane(domain, kind),
+    noteDane: async (domain, kind) => {
+      const error = check("noteDane");
+      if (error) throw error;
+      return inner.noteDane(domain, kind);
+    },
     deleteExpired: (now, unusedSince) => inner.deleteExpired(now, unusedSince),
     rebase: (now) => inner.rebase(now),
     due: (now, usedSince, limit) => inner.due(now, usedSince, limit),

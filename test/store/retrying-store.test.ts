@@ -114,8 +114,8 @@ describe("what could not be written", () => {
   it("is written with the DANE state noted meanwhile, the last of them", async () => {
     const { disk, store, mend } = full();
     await expect(store.put(entry("a"))).rejects.toEqual(isFull);
-    store.noteDane("a", "none");
-    store.noteDane("a", "all");
+    await store.noteDane("a", "none");
+    await store.noteDane("a", "all");
     await expect(store.put(entry("a", { checkedAt: T0 + DAY }))).rejects.toEqual(isFull);
     await store.rebase(T0 + DAY);
     expect(store.lastDane("a")).toBe("all");

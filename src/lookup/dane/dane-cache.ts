@@ -19,24 +19,32 @@ interface DaneCacheOptions {
 }
 
 /** A discovery's result and the seconds for which it holds. */
-interface DiscoveredDane {
+export interface DiscoveredDane {
   readonly state: DaneState;
   readonly ttl: number;
   /** Nothing was asked, because the resolver is not trusted: "none" for now, and no knowledge to be kept. */
   readonly isUnasked?: boolean;
+  /** It did not come to its end, which is not news to be told. */
+  readonly isCutShort?: boolean;
 }
 
 interface RememberedDane extends KnownDane {
-  readonly isUnasked?: true;
+  readonly isUnasked: boolean;
+  /** Whether it is on disk, so far as anybody has to know; a promise while it is being written, undefined if nobody began to. */
+  kept: true | Promise<void> | undefined;
 }
 
 export interface DaneCacheDeps {
   /** What was last known, from before a restart. May throw; then nothing is. */
   readonly recall: (domain: string) => KnownDaneKind | undefined;
-  /** Keeps it for {@link recall}. Never throws. */
-  readonly remember: (domain: string, kind: KnownDaneKind) => void;
+  /** Keeps it for {@link recall}, where the domain has a row. Resolves when it is on disk. */
+  readonly remember: (domain: string, kind: KnownDaneKind) => Promise<void>;
   /** A rejection counts as "unknown". */
   readonly discover: (domain: string) => Promise<DiscoveredDane>;
+  /** The same at once; undefined where something has to be asked. */
+  readonly discoverUnasked: (domain: string) => DiscoveredDane | undefined;
+  /** Called with what each discovery came to, and what was last known before it. */
+  readonly onFound: (domain: string, found: DiscoveredDane, before: KnownDaneKind | undefined) => void;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly options: DaneCacheOptions;
@@ -63,8 +71,9 @@ export class DaneCache implements DaneMemory {
     const known = this.#known.get(domain);
     if (known !== undefined && now < known.until) return known;
     const flight = this.#flights.get(domain) ?? this.#start(domain, now);
+    if (!acceptsLastKnown) return flight.result;
     const lastKnown = this.#lastKnown(domain, known);
-    if (!acceptsLastKnown || lastKnown === undefined) return flight.result;
+    if (lastKnown === undefined) return flight.result;
     const reason = `DANE state of ${domain} unknown: DNS does not answer`;
     const standIn: KnownDane = { state: { kind: "unknown", reason, lastKnown }, until: 0 };
     // Where DNS did not answer the last time either, nobody waits again.
@@ -78,6 +87,25 @@ export class DaneCache implements DaneMemory {
     if (known !== undefined && this.#deps.now() < known.until) return known.state;
     const reason = `DANE state of ${domain} unknown: no answer in time`;
     return withLastKnown({ kind: "unknown", reason }, this.#lastKnown(domain, known));
+  }
+
+  withFirstPolicy(domain: string): KnownDaneKind | undefined {
+    const known = this.#known.get(domain) ?? this.#unasked(domain);
+    if (known === undefined || this.#deps.now() >= known.until || known.state.kind === "unknown")
+      return undefined;
+    // Whatever becomes of the policy becomes of it.
+    known.kept = true;
+    return known.state.kind;
+  }
+
+  keep(domain: string, { state }: KnownDane): Promise<void> | undefined {
+    const known = this.#known.peek(domain);
+    if (known?.state !== state || state.kind === "unknown" || known.kept === true) return undefined;
+    known.kept ??= this.#remember(domain, state.kind, known);
+    if (!known.isUnasked) return known.kept;
+    // It filled a void, and after a crash it is at once what it is now: a policy that is held never waits for it.
+    known.kept.catch(() => undefined);
+    return undefined;
   }
 
   peek(domain: string): KnownDane | undefined {
@@ -97,22 +125,52 @@ export class DaneCache implements DaneMemory {
   }
 
   async #discover(domain: string): Promise<KnownDane> {
-    const { state: found, ttl, isUnasked = false } = await this.#ask(domain);
-    const { holdMin, holdMax } = this.#deps.options;
-    const until = this.#deps.now() + Math.min(Math.max(ttl * 1000, holdMin), holdMax);
-    const lastKnown = this.#lastKnown(domain, this.#known.get(domain));
-    // What is kept may not be what memory holds: the domain had no row yet, or the disk was full. That nothing was asked fills
-    // a void, so that a policy beside a resolver that does not validate outlives an outage too, but replaces no knowledge.
+    const found = await this.#ask(domain);
+    // As it is now: the domain may have had no row before.
     const recalled = this.#recalled(domain);
+    if (found.isCutShort !== true) this.#deps.onFound(domain, found, recalled);
+    return this.#learn(domain, found, recalled);
+  }
+
+  #unasked(domain: string): RememberedDane | undefined {
+    const found = this.#deps.discoverUnasked(domain);
+    if (found === undefined) return undefined;
+    this.#deps.onFound(domain, found, undefined);
+    return this.#learn(domain, found, undefined);
+  }
+
+  /** @param recalled what is kept; that may not be what memory holds: the domain had no row yet, or the disk was full */
+  #learn(
+    domain: string,
+    { state: found, ttl, isUnasked = false }: DiscoveredDane,
+    recalled: KnownDaneKind | undefined,
+  ): RememberedDane {
+    const { holdMin, holdMax } = this.#deps.options;
+    const before = this.#known.get(domain);
+    const lastKnown = before === undefined || before.isUnasked ? recalled : lastKnownOf(before.state);
+    // That nothing was asked fills a void, so that a policy beside a resolver that does not validate outlives an outage too, but
+    // replaces no knowledge.
     const isNews = isUnasked ? recalled === undefined : found.kind !== recalled;
-    if (found.kind !== "unknown" && isNews) this.#deps.remember(domain, found.kind);
-    const known = {
+    // What a hung disk has been told already is waited for only once.
+    const isBeingKept = before?.kept instanceof Promise && before.state.kind === found.kind;
+    const known: RememberedDane = {
       state: withLastKnown(found, lastKnown),
-      until,
-      ...(isUnasked && { isUnasked: true as const }),
+      until: this.#deps.now() + Math.min(Math.max(ttl * 1000, holdMin), holdMax),
+      isUnasked,
+      kept: !isNews || isBeingKept ? true : undefined,
     };
     this.#known.set(domain, known);
     return known;
+  }
+
+  async #remember(domain: string, kind: KnownDaneKind, known: RememberedDane): Promise<void> {
+    try {
+      await this.#deps.remember(domain, kind);
+      known.kept = true;
+    } catch (error) {
+      known.kept = undefined;
+      throw error;
+    }
   }
 
   /** That a discovery was cut short, or that we are at fault, is no answer about the domain. */
@@ -120,15 +178,13 @@ export class DaneCache implements DaneMemory {
     try {
       return await this.#deps.discover(domain);
     } catch (error) {
-      const detail = error instanceof Error ? error.message : String(error);
-      return { state: { kind: "unknown", reason: `DANE state of ${domain} unknown: ${detail}` }, ttl: 0 };
+      const reason = `DANE state of ${domain} unknown: ${error instanceof Error ? error.message : String(error)}`;
+      return { state: { kind: "unknown", reason }, ttl: 0, isCutShort: true };
     }
   }
 
   #lastKnown(domain: string, known: RememberedDane | undefined): KnownDaneKind | undefined {
-    return known === undefined || known.isUnasked === true
-      ? this.#recalled(domain)
-      : lastKnownOf(known.state);
+    return known === undefined || known.isUnasked ? this.#recalled(domain) : lastKnownOf(known.state);
   }
 
   #recalled(domain: string): KnownDaneKind | undefined {

@@ -1,5 +1,5 @@
 import type { DaneFinding } from "../../net/dane/finding.ts";
-import type { DaneState } from "../../policy/verdict.ts";
+import type { DaneState, KnownDaneKind } from "../../policy/verdict.ts";
 
 /** The DANE state of a domain, and the time (milliseconds) until which it holds. */
 export interface KnownDane {
@@ -16,6 +16,14 @@ export interface DaneSource {
   find(domain: string, acceptsLastKnown: boolean): KnownDane | Promise<KnownDane>;
   /** What can be said of `domain` at once: "unknown", with what was last known, where memory does not hold it. Asks nothing. */
   atHand(domain: string): DaneState;
+  /** The state that is to go to disk together with the first policy of `domain`, where it is there without asking. */
+  withFirstPolicy(domain: string): KnownDaneKind | undefined;
+  /**
+   * Has `known`, as `find` gave it, on disk before an answer rests on it: a crash and dead DNS must not leave a policy without it.
+   *
+   * @returns undefined where nobody has to wait for that; rejects with StoreError
+   */
+  keep(domain: string, known: KnownDane): Promise<void> | undefined;
 }
 
 /** A source whose memory can be looked into. */
@@ -31,6 +39,8 @@ export const DANE_NOT_ASKED: KnownDane = { state: { kind: "none" }, until: Infin
 export const NO_DANE: DaneSource = {
   find: () => DANE_NOT_ASKED,
   atHand: () => DANE_NOT_ASKED.state,
+  withFirstPolicy: () => undefined,
+  keep: () => undefined,
 };
 
 /**

@@ -71,9 +71,9 @@ export class Disk {
     };
     return {
       get: (domain) => read("get", () => platter.get(domain), domain),
-      put: async (entry) => {
+      put: async (entry, dane) => {
         try {
-          await observe("put", entry.domain, () => platter.put(entry));
+          await observe("put", entry.domain, () => platter.put(entry, dane));
         } catch (error) {
           this.#tap.refused(entry);
           throw error;
@@ -86,7 +86,7 @@ export class Disk {
         observe("deleteExpired", undefined, () => platter.deleteExpired(now, since)),
       rebase: (now) => observe("rebase", undefined, () => platter.rebase(now)),
       touch: (domain, usedAt) => platter.touch(domain, usedAt),
-      noteDane: (domain, kind) => platter.noteDane(domain, kind),
+      noteDane: (domain, kind) => observe("noteDane", domain, () => platter.noteDane(domain, kind)),
       lastDane: (domain) => read("lastDane", () => platter.lastDane(domain), domain),
       due: (now, since, limit) => read("due", () => platter.due(now, since, limit)),
       nextDue: (now, since) => read("nextDue", () => platter.nextDue(now, since)),

@@ -157,7 +157,7 @@ describe("list", () => {
     await store.put(entry("testing.example", { pin: pin({ mode: "testing" }) }));
     await store.put(entry("expired.example", { pin: pin({ fetchedAt: T0 - 8 * DAY_MS }) }));
     await store.put(entry("failed.example", { pin: undefined, failure: failure() }));
-    store.noteDane("dane.example", "all");
+    await store.noteDane("dane.example", "all");
     const text = `overrides: [{ domain: override.example, action: off }]\nmaps: ${maps}\n`;
     const admin = bareAdmin(store, parseConfig(text, "f.yaml", {}));
     const rows = await listed(admin, { wouldEnforce: true, ...filter });
@@ -284,7 +284,7 @@ describe("show", () => {
     const { world, admin } = await pinned();
     await using _ = world;
     expect((await admin.show(D)).dane).toEqual({ last_known: null, held: null });
-    world.store.noteDane(D, "all");
+    await world.store.noteDane(D, "all");
     const until = world.clock.now() + MINUTE;
     const dane = fixedDane({ kind: "unknown", reason: "MX of d.example: servfail", lastKnown: "all" }, until);
     const report = await adminOf(world, "", dane).show(D);

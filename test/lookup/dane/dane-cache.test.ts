@@ -15,14 +15,21 @@ const standIn = (lastKnown: KnownDaneKind) => ({
   until: 0,
 });
 
+/** Deps of a cache that keeps nothing, and asks for everything. */
+const UNKEPT = {
+  recall: () => undefined,
+  remember: async () => {},
+  discoverUnasked: () => undefined,
+  onFound: () => {},
+};
+
 /** A cache over discoveries that end when the test says so. */
 function startCache({ memoryEntries = 100, patience = MINUTE } = {}) {
   const clock = new Clock();
   const running: { domain: string; end: (state: DaneState, ttl: number) => void }[] = [];
   const asked: string[] = [];
   const cache = new DaneCache({
-    recall: () => undefined,
-    remember: () => {},
+    ...UNKEPT,
     discover(domain) {
       asked.push(domain);
       return new Promise((resolve) => {
@@ -49,14 +56,14 @@ describe("a state that is known", () => {
     const { cache, clock, asked, learn, end } = startCache();
     await learn(all);
     clock.advance(MINUTE - 1);
-    expect(cache.find(D, false)).toEqual({ state: all, until: clock.now() + 1 });
+    expect(cache.find(D, false)).toMatchObject({ state: all, until: clock.now() + 1 });
     expect(asked).toEqual([D]);
 
     clock.advance(1);
     const found = cache.find(D, false);
     expect(asked).toEqual([D, D]);
     end(none);
-    expect(await found).toEqual({ state: none, until: clock.now() + MINUTE });
+    expect(await found).toMatchObject({ state: none, until: clock.now() + MINUTE });
   });
 
   it.each<[ttl: number, holds: number, reason: string]>([
@@ -205,46 +212,61 @@ describe("a state that could not be found out", () => {
   });
 });
 
-const startAfterRestart = (lastKnown: KnownDaneKind | undefined, discover: () => Promise<DaneState>) => {
-  const remembered: string[] = [];
+/** A cache after a restart, over a store that held `kept` before it. */
+function startAfterRestart(
+  kept: KnownDaneKind | undefined,
+  discover: () => Promise<DaneState>,
+  { isUnasked = (): boolean => false, keeps = true } = {},
+) {
+  const clock = new Clock();
+  const remembered: KnownDaneKind[] = [];
+  let recalled = kept;
   const cache = new DaneCache({
-    recall: () => lastKnown,
-    remember: (domain, kind) => remembered.push(`${domain} ${kind}`),
-    discover: async () => ({ state: await discover(), ttl: 60 }),
-    now: new Clock().now,
+    ...UNKEPT,
+    recall: () => recalled,
+    remember: async (_, kind) => {
+      remembered.push(kind);
+      if (keeps) recalled = kind;
+    },
+    discover: async () => ({ state: await discover(), ttl: 60, isUnasked: isUnasked() }),
+    discoverUnasked: () => (isUnasked() ? { state: none, ttl: 60, isUnasked: true } : undefined),
+    now: clock.now,
     options: { memoryEntries: 10, holdMin: SECOND, holdMax: DAY, patience: MINUTE },
   });
-  return { cache, remembered };
-};
+  /** Finds the state, and has it kept, as an answer by a policy does. */
+  const rely = async () => {
+    const known = await cache.find(D, true);
+    await cache.keep(D, known);
+    return known.state;
+  };
+  return { cache, clock, remembered, rely };
+}
 
 describe("what was last known before a restart", () => {
   it("stands in while DNS cannot be asked", async () => {
-    const { cache, remembered } = startAfterRestart("none", async () => unknown);
-    expect((await cache.find(D, true)).state).toEqual(unknownAfter("none"));
+    const { remembered, rely } = startAfterRestart("none", async () => unknown);
+    expect(await rely()).toEqual(unknownAfter("none"));
     expect(remembered).toEqual([]);
   });
 
   it("gives way to what is found, which is remembered once", async () => {
-    const { cache, remembered } = startAfterRestart("none", async () => all);
-    expect((await cache.find(D, true)).state).toEqual(all);
-    expect(remembered).toEqual([`${D} all`]);
+    const { remembered, rely } = startAfterRestart("none", async () => all);
+    expect([await rely(), await rely()]).toEqual([all, all]);
+    expect(remembered).toEqual(["all"]);
     const same = startAfterRestart("all", async () => all);
-    await same.cache.find(D, true);
+    await same.rely();
     expect(same.remembered).toEqual([]);
   });
 
   it("is not replaced where nothing was asked, because the resolver is not trusted", async () => {
-    const clock = new Clock();
-    const remembered: string[] = [];
     let isUnasked = true;
-    const cache = new DaneCache({
-      recall: () => "all",
-      remember: (_, kind) => remembered.push(kind),
-      discover: async () => (isUnasked ? { state: none, ttl: 30, isUnasked } : { state: unknown, ttl: 30 }),
-      now: clock.now,
-      options: { memoryEntries: 10, holdMin: SECOND, holdMax: DAY, patience: MINUTE },
-    });
-    expect((await cache.find(D, true)).state).toEqual(none);
+    const deps = { isUnasked: () => isUnasked };
+    const { cache, clock, remembered, rely } = startAfterRestart(
+      "all",
+      async () => (isUnasked ? none : unknown),
+      deps,
+    );
+    expect(await rely()).toEqual(none);
     expect(remembered).toEqual([]);
     isUnasked = false;
     clock.advance(MINUTE);
@@ -252,32 +274,17 @@ describe("what was last known before a restart", () => {
   });
 
   it("is none, where nothing was known and nothing is asked, so that an outage lifts no policy", async () => {
-    const remembered: string[] = [];
-    const cache = new DaneCache({
-      recall: () => undefined,
-      remember: (_, kind) => remembered.push(kind),
-      discover: async () => ({ state: none, ttl: 30, isUnasked: true }),
-      now: new Clock().now,
-      options: { memoryEntries: 10, holdMin: SECOND, holdMax: DAY, patience: MINUTE },
-    });
-    await cache.find(D, true);
+    const { remembered, rely } = startAfterRestart(undefined, async () => none, { isUnasked: () => true });
+    await rely();
     expect(remembered).toEqual(["none"]);
   });
 
   it("is noted again as long as it was not kept, the domain having had no row", async () => {
-    const clock = new Clock();
-    const noted: string[] = [];
-    const cache = new DaneCache({
-      recall: () => undefined,
-      remember: (_, kind) => noted.push(kind),
-      discover: async () => ({ state: none, ttl: 30 }),
-      now: clock.now,
-      options: { memoryEntries: 10, holdMin: SECOND, holdMax: DAY, patience: MINUTE },
-    });
-    await cache.find(D, false);
+    const { clock, remembered, rely } = startAfterRestart(undefined, async () => none, { keeps: false });
+    await rely();
     clock.advance(MINUTE);
-    await cache.find(D, false);
-    expect(noted).toEqual(["none", "none"]);
+    await rely();
+    expect(remembered).toEqual(["none", "none"]);
   });
 
   it("does not hide what a failed discovery says of the MX set", async () => {
@@ -287,10 +294,10 @@ describe("what was last known before a restart", () => {
 
   it("a discovery that fails otherwise, or a store that cannot be read, makes the state unknown", async () => {
     const cache = new DaneCache({
+      ...UNKEPT,
       recall: () => {
         throw new Error("disk");
       },
-      remember: () => {},
       discover: () => Promise.reject(new Error("given up")),
       now: new Clock().now,
       options: { memoryEntries: 10, holdMin: SECOND, holdMax: DAY, patience: MINUTE },
@@ -313,5 +320,89 @@ describe("what is at hand", () => {
     clock.advance(MINUTE);
     expect(cache.atHand(D)).toEqual({ ...noAnswer, lastKnown: "none" });
     expect(asked).toEqual([D]);
+  });
+});
+
+describe("what an answer by a policy rests on", () => {
+  /** A cache whose store writes when it is told to. */
+  function startKept() {
+    const writes: { kind: KnownDaneKind; end: PromiseWithResolvers<void> }[] = [];
+    const clock = new Clock();
+    let state: DaneState = none;
+    const cache = new DaneCache({
+      ...UNKEPT,
+      remember(_, kind) {
+        const end = Promise.withResolvers<void>();
+        writes.push({ kind, end });
+        return end.promise;
+      },
+      discover: async () => ({ state, ttl: 60 }),
+      now: clock.now,
+      options: { memoryEntries: 10, holdMin: SECOND, holdMax: DAY, patience: MINUTE },
+    });
+    const find = (next: DaneState = state) => {
+      state = next;
+      return cache.find(D, false);
+    };
+    return { cache, clock, writes, find };
+  }
+
+  it("is written once for all who wait for it, and then nobody does", async () => {
+    const { cache, writes, find } = startKept();
+    const known = await find();
+    const [first, second] = [cache.keep(D, known), cache.keep(D, known)];
+    expect([first, writes.length]).toEqual([expect.any(Promise), 1]);
+    expect(second).toBe(first);
+    writes[0]?.end.resolve();
+    await first;
+    expect(cache.keep(D, known)).toBeUndefined();
+  });
+
+  it("is written again where that failed", async () => {
+    const { cache, writes, find } = startKept();
+    const known = await find();
+    const failed = cache.keep(D, known);
+    writes[0]?.end.reject(new Error("disk"));
+    await expect(failed).rejects.toThrow("disk");
+    expect(cache.keep(D, known)).toBeInstanceOf(Promise);
+    expect(writes).toHaveLength(2);
+  });
+
+  it("is waited for once while the disk hangs, and again when it is another", async () => {
+    const { cache, clock, find } = startKept();
+    expect(cache.keep(D, await find())).toBeInstanceOf(Promise);
+    clock.advance(MINUTE);
+    expect(cache.keep(D, await find())).toBeUndefined();
+    clock.advance(MINUTE);
+    expect(cache.keep(D, await find(all))).toBeInstanceOf(Promise);
+  });
+
+  it("is nothing where the state is unknown", async () => {
+    const { cache, writes, find } = startKept();
+    expect(cache.keep(D, await find(unknown))).toBeUndefined();
+    expect(writes).toEqual([]);
+  });
+});
+
+describe("with the first policy of a domain", () => {
+  it("goes what is known in memory, and is not written by itself", async () => {
+    const { cache, clock, learn } = startCache();
+    expect(cache.withFirstPolicy(D), "nothing is known").toBeUndefined();
+    await learn(all);
+    const known = await cache.find(D, false);
+    expect(cache.withFirstPolicy(D)).toBe("all");
+    expect(cache.keep(D, known)).toBeUndefined();
+    clock.advance(MINUTE);
+    expect(cache.withFirstPolicy(D), "it holds no more").toBeUndefined();
+  });
+
+  it("goes none at once where nothing is asked", async () => {
+    const { cache, remembered, rely } = startAfterRestart(undefined, async () => none, {
+      isUnasked: () => true,
+    });
+    expect(cache.withFirstPolicy(D)).toBe("none");
+    expect(cache.find(D, true)).toMatchObject({ state: none });
+    await rely();
+    expect(remembered).toEqual([]);
   });
 });

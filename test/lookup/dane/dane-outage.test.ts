@@ -11,8 +11,10 @@ it("waits for DNS once, and not again before it has answered", async () => {
   let found: DaneState = { kind: "none" };
   const cache = new DaneCache({
     recall: () => undefined,
-    remember: () => {},
+    remember: async () => {},
     discover: async () => ({ state: found, ttl: 300 }),
+    discoverUnasked: () => undefined,
+    onFound: () => {},
     now: clock.now,
     options: { memoryEntries: 10, holdMin: MINUTE, holdMax: HOUR, patience: MINUTE },
   });

@@ -97,10 +97,11 @@ export function countedLookup(
     return reply;
   }
 
-  async function late(answer: Promise<Reply>, cells: ResultCells, startedAt: number): Promise<Reply> {
-    const reply = await answer;
-    cold.observe(now() - startedAt);
-    cellOf(cells, reply).count++;
-    return reply;
+  function late(answer: Promise<Reply>, cells: ResultCells, startedAt: number): Promise<Reply> {
+    return answer.then((reply) => {
+      cold.observe(now() - startedAt);
+      cellOf(cells, reply).count++;
+      return reply;
+    });
   }
 }

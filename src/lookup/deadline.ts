@@ -11,6 +11,8 @@ export interface DeadlineOptions {
   readonly deadline: number;
   /** The reply when the question may wait no longer. */
   readonly late: (why: Impatience) => Reply;
+  /** The reply when `work` or `late` throws. */
+  readonly failed: (error: unknown) => Reply;
   /** All that wait, and this among them. */
   readonly waiting: WaitingQuestions;
   readonly stop: Stop;
@@ -59,34 +61,45 @@ const TO_NOBODY = temporaryFailure("the client is gone");
 /**
  * `work`, or what `late` says once the deadline has passed, or too many wait; `work` goes on in the background. TEMP when we
  * stop meanwhile: a lookup cut short must not pass for "no policy". For a client that is gone nothing is held any longer: else
- * one that comes, asks and goes could have us hold questions without end. Rejects with what `work` or `late` throws.
+ * one that comes, asks and goes could have us hold questions without end. Never rejects.
+ *
+ * Thousands may wait at once, so this is one promise and no race.
  */
-export async function withinDeadline(work: Promise<Reply>, options: DeadlineOptions): Promise<Reply> {
-  const { deadline, late, waiting, stop, client, giveUp = () => {} } = options;
-  const { promise: cutShort, resolve, reject } = Promise.withResolvers<Reply>();
-  const cutOff = (why: Impatience) => {
-    giveUp();
-    try {
-      resolve(late(why));
-    } catch (error) {
-      reject(error);
-    }
-  };
-  const timer = setTimeout(() => cutOff("deadline"), deadline);
-  const leave = waiting.enter(client, () => cutOff("crowd"));
-  const stopped = () => resolve(STOPPING);
-  const gone = () => {
-    giveUp();
-    resolve(TO_NOBODY);
-  };
-  stop.wait(stopped);
-  client?.wait(gone);
-  try {
-    return await Promise.race([cutShort, work]);
-  } finally {
+export function withinDeadline(work: Promise<Reply>, options: DeadlineOptions): Promise<Reply> {
+  const { deadline, late, failed, waiting, stop, client, giveUp } = options;
+  const { promise, resolve } = Promise.withResolvers<Reply>();
+  let timer: NodeJS.Timeout | undefined;
+  let leave: (() => void) | undefined;
+  let isOver = false;
+  const answer = (reply: Reply) => {
+    isOver = true;
     clearTimeout(timer);
-    leave();
+    leave?.();
     stop.leave(stopped);
     client?.leave(gone);
-  }
+    resolve(reply);
+  };
+  const cutOff = (why: Impatience) => {
+    giveUp?.();
+    try {
+      answer(late(why));
+    } catch (error) {
+      answer(failed(error));
+    }
+  };
+  const stopped = () => answer(STOPPING);
+  const gone = () => {
+    giveUp?.();
+    answer(TO_NOBODY);
+  };
+  work.then(
+    (reply) => isOver || answer(reply),
+    (error: unknown) => isOver || answer(failed(error)),
+  );
+  stop.wait(stopped);
+  client?.wait(gone);
+  if (isOver) return promise;
+  timer = setTimeout(() => cutOff("deadline"), deadline);
+  leave = waiting.enter(client, () => cutOff("crowd"));
+  return promise;
 }

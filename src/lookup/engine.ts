@@ -227,7 +227,7 @@ export class LookupEngine {
   }
 
   /** `work`, or what is known when the deadline has passed, or too many wait; TEMP when we stop meanwhile. */
-  async #withinDeadline(
+  #withinDeadline(
     domain: string,
     profile: MapProfile,
     work: Promise<Reply>,
@@ -239,12 +239,16 @@ export class LookupEngine {
       else events.turnedAway(domain);
       return this.#lateReply(domain, profile);
     };
-    const [waiting, stop] = [this.#waiting, this.#stop];
-    try {
-      return await withinDeadline(work, { ...asker, deadline: options.deadline, late, waiting, stop });
-    } catch (error) {
-      return this.#failed(domain, error);
-    }
+    const failed = (error: unknown) => this.#failed(domain, error);
+    const { deadline } = options;
+    return withinDeadline(work, {
+      ...asker,
+      deadline,
+      late,
+      failed,
+      waiting: this.#waiting,
+      stop: this.#stop,
+    });
   }
 
   /** A fault of our own. TEMP, for NOTFOUND would be a claim. */

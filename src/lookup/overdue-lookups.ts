@@ -19,7 +19,7 @@ export class OverdueLookups implements LookupService {
 
   lookup(question: Question, client?: Stop): Reply | Promise<Reply> {
     const reply = this.#service.lookup(question, client);
-    if (reply instanceof Promise) void this.#watch(reply);
+    if (reply instanceof Promise) this.#watch(reply);
     return reply;
   }
 
@@ -29,10 +29,9 @@ export class OverdueLookups implements LookupService {
     return 0;
   }
 
-  async #watch(reply: Promise<Reply>): Promise<void> {
+  #watch(reply: Promise<Reply>): void {
     const waiting = { since: this.#now() };
     this.#waiting.add(waiting);
-    await reply;
-    this.#waiting.delete(waiting);
+    void reply.then(() => this.#waiting.delete(waiting));
   }
 }

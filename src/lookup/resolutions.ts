@@ -121,11 +121,8 @@ export class Resolutions {
       return running.resolved;
     }
     const turn = this.#turnsFor(trigger)?.take(asker?.client);
-    const resolved = this.#inTurn(domain, trigger, turn, asker).finally(() => {
-      if (this.#flights.get(domain) === flight) this.#land(domain);
-    });
-    const flight: Flight = { resolved, turn };
-    this.#flights.set(domain, flight);
+    const resolved = this.#inTurn(domain, trigger, turn, asker);
+    this.#flights.set(domain, { resolved, turn });
     return resolved;
   }
 
@@ -200,15 +197,19 @@ export class Resolutions {
     turn: Turn | undefined,
     asker: Asker | undefined,
   ): Promise<Resolved> {
-    await turn?.begun;
+    let hasBegun = false;
     let beside: unknown;
     try {
+      await turn?.begun;
+      hasBegun = true;
       beside = asker?.beside?.();
       return await this.#resolveOnce(domain, trigger);
     } finally {
+      // Of one that was given up, the place may be another's; one without a turn never is.
+      if (this.#flights.get(domain)?.turn === turn) this.#land(domain);
       const end = () => turn?.end();
       // The answer need not wait for it, but the next domain does.
-      void Promise.resolve(beside).then(end, end);
+      if (hasBegun) void Promise.resolve(beside).then(end, end);
     }
   }
 

@@ -7,7 +7,7 @@ export class TurnGivenUp extends Error {
 
 /** One domain's place, perhaps in the lines of several clients. */
 export interface Turn {
-  /** Resolves when the work may begin, already where there was room. Rejects with {@link TurnGivenUp}. */
+  /** Resolves when the work may begin, already where there was room. Rejects with {@link TurnGivenUp}, so it is to be awaited. */
   readonly begun: Promise<void>;
   /** One more waits for the same domain: it need not wait for its turn in another's line. */
   join(client: unknown): void;
@@ -18,8 +18,8 @@ export interface Turn {
 }
 
 interface Place {
-  /** In the lines of these clients. Empty: it has begun, or was given up. */
-  readonly clients: Set<unknown>;
+  /** In the lines of these clients, each once. Empty: it has begun, or was given up. */
+  clients: unknown[];
   askers: number;
   readonly begin: () => void;
   readonly giveUp: () => void;
@@ -53,10 +53,8 @@ export class Turns {
   /** @param client whoever asks, told apart by identity */
   take(client: unknown): Turn {
     const { promise: begun, resolve, reject } = Promise.withResolvers<void>();
-    // Whoever gave up does not look at it any more.
-    begun.catch(() => {});
     const place: Place = {
-      clients: new Set(),
+      clients: [],
       askers: 1,
       begin: resolve,
       giveUp: () => reject(new TurnGivenUp("the turn was given up")),
@@ -93,8 +91,11 @@ export class Turns {
   }
 
   #queue(place: Place, client: unknown): void {
-    place.clients.add(client);
     const line = this.#lines.get(client);
+    if (line?.has(place)) return;
+    // Most have one, and an array that grows has room for seventeen.
+    if (place.clients.length === 0) place.clients = [client];
+    else place.clients.push(client);
     if (line === undefined) this.#lines.set(client, new Set([place]));
     else line.add(place);
   }
@@ -106,7 +107,7 @@ export class Turns {
       line?.delete(place);
       if (line?.size === 0) this.#lines.delete(client);
     }
-    place.clients.clear();
+    place.clients = [];
     return this.#waiting.delete(place);
   }
 

@@ -22,8 +22,8 @@ import type { Network } from "./network.ts";
 /** The longest an answer waits for its policy to reach the disk, in milliseconds. */
 const COMMIT_TIMEOUT = 5_000;
 
-/** Questions that wait for an answer at once, of all clients together. */
-const MOST_WAITING = 65_536;
+/** Questions that wait for an answer at once, of all clients together: 180 MB of heap, and far more than a relay has open. */
+const MOST_WAITING = 50_000;
 
 /** As discovery says it where the AD bit is not to be trusted. */
 const DANE_UNASKED: DiscoveredDane = { state: { kind: "none" }, ttl: 30, isUnasked: true };

@@ -323,30 +323,30 @@ describe("what is at hand", () => {
   });
 });
 
-describe("what an answer by a policy rests on", () => {
-  /** A cache whose store writes when it is told to. */
-  function startKept() {
-    const writes: { kind: KnownDaneKind; end: PromiseWithResolvers<void> }[] = [];
-    const clock = new Clock();
-    let state: DaneState = none;
-    const cache = new DaneCache({
-      ...UNKEPT,
-      remember(_, kind) {
-        const end = Promise.withResolvers<void>();
-        writes.push({ kind, end });
-        return end.promise;
-      },
-      discover: async () => ({ state, ttl: 60 }),
-      now: clock.now,
-      options: { memoryEntries: 10, holdMin: SECOND, holdMax: DAY, patience: MINUTE },
-    });
-    const find = (next: DaneState = state) => {
-      state = next;
-      return cache.find(D, false);
-    };
-    return { cache, clock, writes, find };
-  }
+/** A cache whose store writes when it is told to. */
+function startKept() {
+  const writes: { kind: KnownDaneKind; end: PromiseWithResolvers<void> }[] = [];
+  const clock = new Clock();
+  let state: DaneState = none;
+  const cache = new DaneCache({
+    ...UNKEPT,
+    remember(_, kind) {
+      const end = Promise.withResolvers<void>();
+      writes.push({ kind, end });
+      return end.promise;
+    },
+    discover: async () => ({ state, ttl: 60 }),
+    now: clock.now,
+    options: { memoryEntries: 10, holdMin: SECOND, holdMax: DAY, patience: MINUTE },
+  });
+  const find = (next: DaneState = state) => {
+    state = next;
+    return cache.find(D, false);
+  };
+  return { cache, clock, writes, find };
+}
 
+describe("what an answer by a policy rests on", () => {
   it("is written once for all who wait for it, and then nobody does", async () => {
     const { cache, writes, find } = startKept();
     const known = await find();

@@ -70,6 +70,8 @@ export class DaneCache implements DaneMemory {
     const now = this.#deps.now();
     const known = this.#known.get(domain);
     if (known !== undefined && now < known.until) return known;
+    const unasked = this.#deps.discoverUnasked(domain);
+    if (unasked !== undefined) return this.#found(domain, unasked, this.#recalled(domain));
     const flight = this.#flights.get(domain) ?? this.#start(domain, now);
     if (!acceptsLastKnown) return flight.result;
     const lastKnown = this.#lastKnown(domain, known);
@@ -90,7 +92,9 @@ export class DaneCache implements DaneMemory {
   }
 
   withFirstPolicy(domain: string): KnownDaneKind | undefined {
-    const known = this.#known.get(domain) ?? this.#unasked(domain);
+    let known = this.#known.get(domain);
+    const unasked = known === undefined ? this.#deps.discoverUnasked(domain) : undefined;
+    if (unasked !== undefined) known = this.#found(domain, unasked, undefined);
     if (known === undefined || this.#deps.now() >= known.until || known.state.kind === "unknown")
       return undefined;
     // Whatever becomes of the policy becomes of it.
@@ -126,25 +130,14 @@ export class DaneCache implements DaneMemory {
 
   async #discover(domain: string): Promise<KnownDane> {
     const found = await this.#ask(domain);
-    // As it is now: the domain may have had no row before.
-    const recalled = this.#recalled(domain);
-    if (found.isCutShort !== true) this.#deps.onFound(domain, found, recalled);
-    return this.#learn(domain, found, recalled);
-  }
-
-  #unasked(domain: string): RememberedDane | undefined {
-    const found = this.#deps.discoverUnasked(domain);
-    if (found === undefined) return undefined;
-    this.#deps.onFound(domain, found, undefined);
-    return this.#learn(domain, found, undefined);
+    // What is kept now: the domain may have had no row before.
+    return this.#found(domain, found, this.#recalled(domain));
   }
 
   /** @param recalled what is kept; that may not be what memory holds: the domain had no row yet, or the disk was full */
-  #learn(
-    domain: string,
-    { state: found, ttl, isUnasked = false }: DiscoveredDane,
-    recalled: KnownDaneKind | undefined,
-  ): RememberedDane {
+  #found(domain: string, discovered: DiscoveredDane, recalled: KnownDaneKind | undefined): RememberedDane {
+    const { state: found, ttl, isUnasked = false, isCutShort = false } = discovered;
+    if (!isCutShort) this.#deps.onFound(domain, discovered, recalled);
     const { holdMin, holdMax } = this.#deps.options;
     const before = this.#known.get(domain);
     const lastKnown = before === undefined || before.isUnasked ? recalled : lastKnownOf(before.state);

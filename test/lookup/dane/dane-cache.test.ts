@@ -279,6 +279,24 @@ describe("what was last known before a restart", () => {
     expect(remembered).toEqual(["none"]);
   });
 
+  it("is found at once where nothing is asked, and read once", async () => {
+    let reads = 0;
+    const recall = () => {
+      reads++;
+      return undefined;
+    };
+    const cache = new DaneCache({
+      ...UNKEPT,
+      recall,
+      discover: () => Promise.reject(new Error("asked")),
+      discoverUnasked: () => ({ state: none, ttl: 30, isUnasked: true }),
+      now: new Clock().now,
+      options: { memoryEntries: 10, holdMin: SECOND, holdMax: DAY, patience: MINUTE },
+    });
+    expect(cache.find(D, true)).toMatchObject({ state: none });
+    expect(reads).toBe(1);
+  });
+
   it("is noted again as long as it was not kept, the domain having had no row", async () => {
     const { clock, remembered, rely } = startAfterRestart(undefined, async () => none, { keeps: false });
     await rely();

@@ -22,7 +22,7 @@ import type { Network } from "./network.ts";
 /** The longest an answer waits for its policy to reach the disk, in milliseconds. */
 const COMMIT_TIMEOUT = 5_000;
 
-/** Questions that wait for an answer at once, of all clients together: 180 MB of heap, and far more than a relay has open. */
+/** Questions that wait for an answer at once, of all clients together: 180 MB of heap, and more than a relay has processes. */
 const MOST_WAITING = 50_000;
 
 /** As discovery says it where the AD bit is not to be trusted. */

@@ -2,6 +2,7 @@
 import { expect, it } from "vitest";
 import { MINUTE } from "../helpers/clock.ts";
 import { secure, startWorld } from "../helpers/world.ts";
+import type { KnownDaneKind } from "../../src/policy/verdict.ts";
 import { StoreError, type Entry, type PolicyStore } from "../../src/store/store.ts";
 import { failing, type Failing } from "../store/failing-store.ts";
 import { NO_DANE, type DaneSource, type KnownDane } from "../../src/lookup/dane/dane-source.ts";
@@ -196,4 +197,31 @@ it("nobody waits for the disk again where the policy itself could not be written
   world.publish(D);
   expect(await world.ask(D)).toBe(secure(D));
   expect([kept, world.events.storeFailures]).toEqual([1, [`write ${D}: full`]]);
+});
+
+it("the first policy of a domain takes a DANE state along that is known already, and no later one does", async () => {
+  const dane: DaneSource = { ...NO_DANE, withFirstPolicy: () => "none" };
+  const puts: unknown[] = [];
+  await using world = await startWorld({
+    dane,
+    wrapStore(inner) {
+      const put = inner.put.bind(inner);
+      return Object.assign(inner, {
+        put(row: Entry, kind?: KnownDaneKind) {
+          puts.push([row.pin?.recordId, kind]);
+          return put(row, kind);
+        },
+      });
+    },
+  });
+  world.publish(D);
+  await world.ask(D);
+  expect(world.store.lastDane(D)).toBe("none");
+  world.publish(D, { id: "2" });
+  world.clock.advance(5 * MINUTE);
+  await world.recheck(D);
+  expect(puts).toEqual([
+    ["1", "none"],
+    ["2", undefined],
+  ]);
 });

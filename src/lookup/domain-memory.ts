@@ -69,7 +69,7 @@ export class DomainMemory {
     this.#changes += 1;
     // In the order of use, which so stays as it is.
     for (const [domain, { value }] of this.#states.dump()) {
-      if (value.entry.pin === undefined) this.#states.delete(domain);
+      if (!value.hasPin) this.#states.delete(domain);
       else this.#states.set(domain, new DomainState(rebased(value.entry, now)));
     }
   }
@@ -78,7 +78,7 @@ export class DomainMemory {
     const entry = this.#stored(domain);
     if (entry === undefined || entry === UNREADABLE) return undefined;
     const state = new DomainState(entry);
-    this.#states.set(entry.domain, state);
+    this.#states.set(state.domain, state);
     return state;
   }
 

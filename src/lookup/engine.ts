@@ -19,7 +19,6 @@ import type { DeadlineOptions, Impatience } from "./deadline.ts";
 import { DomainMemory, UNREADABLE } from "./domain-memory.ts";
 import type { DomainState } from "./domain-state.ts";
 import type { LookupEvents } from "./events.ts";
-import { livePin } from "./freshness.ts";
 import type { ResolutionDeps, ResolutionResult } from "./resolution.ts";
 import { Resolutions } from "./resolutions.ts";
 import { WaitingQuestions } from "./waiting-questions.ts";
@@ -165,7 +164,7 @@ export class LookupEngine {
   #noteUse(state: DomainState, now: number): void {
     if (now - state.touchedAt < TOUCH_INTERVAL) return;
     state.touchedAt = now;
-    if (state.entry.pin !== undefined) this.#deps.store.touch(state.entry.domain, now);
+    if (state.hasPin) this.#deps.store.touch(state.domain, now);
   }
 
   /**
@@ -176,7 +175,7 @@ export class LookupEngine {
   #answer(state: DomainState, profile: MapProfile, isUnwritten = false): Reply | Promise<Reply> {
     if (!needsDane(state.finding(this.#deps.now()), profile))
       return this.#prepare(state, profile, DANE_NOT_ASKED);
-    const dane = this.#deps.dane.find(state.entry.domain, profile.dane === "yield");
+    const dane = this.#deps.dane.find(state.domain, profile.dane === "yield");
     if (!(dane instanceof Promise)) return this.#prepareKept(state, profile, dane, isUnwritten);
     return dane.then((known) => this.#prepareKept(state, profile, known, isUnwritten));
   }
@@ -189,26 +188,25 @@ export class LookupEngine {
     isUnwritten: boolean,
   ): Reply | Promise<Reply> {
     const { now, events, options } = this.#deps;
-    const { entry } = state;
-    const write = livePin(entry, now()) && this.#deps.dane.keep(entry.domain, dane);
+    const { domain } = state;
+    const write = state.isPinned(now()) ? this.#deps.dane.keep(domain, dane) : undefined;
     if (write === undefined) return this.#prepare(state, profile, dane);
-    const written = commit(() => write, entry.domain, events, options.commitTimeout);
+    const written = commit(() => write, domain, events, options.commitTimeout);
     if (isUnwritten) return this.#prepare(state, profile, dane);
     return written.then(() => this.#prepare(state, profile, dane));
   }
 
   #prepare(state: DomainState, profile: MapProfile, dane: KnownDane): Reply {
     const now = this.#deps.now();
-    const finding = state.finding(now);
     const before = state.prepared(profile);
     const until = Math.min(state.actionAt, dane.until);
     // As long as the policy and what DANE says stay the same, so does the reply object: servers remember its encoding.
-    const holds = before?.dane === dane && livePin(state.entry, now) !== undefined;
+    const holds = before?.dane === dane && state.isPinned(now);
     const reply = holds
       ? before.reply
-      : postfixReply(verdict(finding, dane.state, profile), profile.attributes);
+      : postfixReply(verdict(state.finding(now), dane.state, profile), profile.attributes);
     state.prepare({ profile, reply, until, dane });
-    if (reply.status !== "TEMP" && reply.isHeldBack) this.#deps.events.heldBack(state.entry.domain, profile);
+    if (reply.status !== "TEMP" && reply.isHeldBack) this.#deps.events.heldBack(state.domain, profile);
     return reply;
   }
 

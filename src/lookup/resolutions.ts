@@ -180,7 +180,7 @@ export class Resolutions {
     const { memory } = this.#deps;
     for (const [domain, { resolved }] of this.#flights) {
       const again = () => {
-        if (memory.peek(domain)?.entry.pin === undefined) memory.delete(domain);
+        if (memory.peek(domain)?.hasPin !== true) memory.delete(domain);
       };
       void resolved.then(again, again);
     }

@@ -6,6 +6,12 @@ const SLOTS = 8_192;
 /** Octets. A longer request is rare, and is parsed each time. */
 const LONGEST = 128;
 
+/**
+ * Of requests that find both their places taken, one in so many is kept. What is asked often gets in soon; and where more is asked
+ * than there is room for, not every question drives out another, to be collected as garbage later.
+ */
+const KEPT = 8;
+
 /** FNV-1a, 32 bits. */
 const FNV_BASIS = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
@@ -17,6 +23,7 @@ export class RecentRequests<Request> {
   /** The octets of each slot's request begin at its number times LONGEST. */
   readonly #octets = Buffer.alloc(SLOTS * LONGEST);
   readonly #lengths = new Uint8Array(SLOTS);
+  #refused = 0;
 
   /** `parse` makes a request of a latin1 string, from nothing else: all who ask the same share it. */
   constructor(parse: (content: string) => Request) {
@@ -32,7 +39,7 @@ export class RecentRequests<Request> {
       if (request !== undefined && this.#isIn(slot, octets, start, end)) return request;
     }
     const request = this.#parse(octets.toString("latin1", start, end));
-    if (end - start > LONGEST) return request;
+    if (end - start > LONGEST || !this.#isAdmitted(first)) return request;
     this.#move(first, first + 1);
     this.#requests[first] = request;
     this.#lengths[first] = end - start;
@@ -47,6 +54,12 @@ export class RecentRequests<Request> {
     const base = slot * LONGEST;
     for (let at = 0; at < length; at++) if (own[base + at] !== octets[start + at]) return false;
     return true;
+  }
+
+  #isAdmitted(first: number): boolean {
+    if (this.#requests[first + 1] === undefined) return true;
+    this.#refused = (this.#refused + 1) % KEPT;
+    return this.#refused === 0;
   }
 
   #move(from: number, to: number): void {

@@ -72,7 +72,8 @@ export function openFile({ path, busyTimeout, maxPages }: FileOptions): Database
     db.pragma("synchronous = FULL");
     // After a burst the log shrinks to this many bytes again.
     db.pragma("journal_size_limit = 16777216");
-    db.pragma("cache_size = -8000");
+    // KiB, for each of two connections: what is asked for often is in memory anyway, and the rest in that of the kernel.
+    db.pragma("cache_size = -2000");
     if (maxPages !== undefined) db.pragma(`max_page_count = ${maxPages}`);
     db.prepare("SELECT * FROM domain ORDER BY id DESC LIMIT 1").get();
     db.prepare("SELECT change FROM domain ORDER BY change DESC LIMIT 1").get();

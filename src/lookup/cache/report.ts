@@ -7,7 +7,7 @@ import type { CacheAnswer, CacheReport, DaneReport, NextAction } from "./cache-a
 import { isoTime, toRecord } from "./record.ts";
 import type { KnownDane } from "../dane/dane-source.ts";
 import type { DomainState } from "../domain-state.ts";
-import { livePin, nextActionAt } from "../freshness.ts";
+import { nextActionAt } from "../freshness.ts";
 
 export interface ReportSources {
   /** Undefined: nothing is known. */
@@ -50,11 +50,10 @@ export function cacheReport(domain: string, sources: ReportSources, now: number)
 
 function stateOf(state: DomainState | undefined, now: number): CacheReport["state"] {
   if (state === undefined) return "unknown";
-  const { entry, unknownBecause } = state;
-  if (livePin(entry, now) !== undefined) return "pinned";
-  if (unknownBecause !== undefined) return "unreachable";
-  if (entry.pin !== undefined) return "expired";
-  return entry.failure === undefined ? "absent" : "failing";
+  if (state.isPinned(now)) return "pinned";
+  if (state.unknownBecause !== undefined) return "unreachable";
+  if (state.hasPin) return "expired";
+  return state.entry.failure === undefined ? "absent" : "failing";
 }
 
 function nextOf(entry: Entry): CacheReport["next"] {

@@ -51,3 +51,15 @@ it("keeps no long request", () => {
   find("x".repeat(129));
   expect(parsed.map((text) => text.length)).toEqual([128, 129, 129]);
 });
+
+it("keeps some where more is asked in turn than there is room for", () => {
+  const { find, parsed } = setUp();
+  const askAll = () => {
+    for (let n = 0; n < 20_000; n++) find(`postfix d${n}.example`);
+  };
+  askAll();
+  askAll();
+  const before = parsed.length;
+  askAll();
+  expect(parsed.length - before).toBeLessThan(16_000);
+});

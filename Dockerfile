@@ -36,7 +36,7 @@ RUN ln -s /usr/lib/stsmapd/dist/main.js /usr/local/bin/stsmapd \
   && install -d -o 1000 -g 1000 -m 0700 /var/lib/stsmapd
 # The memory of young objects is bounded as in systemd/stsmapd.service.
 ENV NODE_ENV=production \
-    NODE_OPTIONS=--max-semi-space-size=4 \
+    NODE_OPTIONS='--min-semi-space-size=4 --max-semi-space-size=4' \
     STSMAPD_LISTEN='[{protocol: socketmap, address: "0.0.0.0:8461"}]' \
     STSMAPD_STORE_PATH=/var/lib/stsmapd/cache.sqlite
 # By number, as `runAsNonRoot` of Kubernetes wants it; nothing asks for the name.

@@ -16,6 +16,7 @@ import type { World } from "./world.ts";
 
 const STSMAPD = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 const BARE = fileURLToPath(new URL("bare-server.ts", import.meta.url));
+const YOUNG_OBJECTS = ["--min-semi-space-size=4", "--max-semi-space-size=4"];
 const TRIVIAL_REPLY = "OK something";
 
 /** Milliseconds between two attempts to reach a server that starts. */
@@ -59,6 +60,13 @@ export class Server implements Target, AsyncDisposable {
   /** Stops it in its tracks, or lets it go on. */
   signal(name: "SIGSTOP" | "SIGCONT"): void {
     this.#process.kill(name);
+  }
+
+  /** Lets it stop by itself. */
+  async stop(): Promise<void> {
+    const ended = once(this.#process, "exit");
+    this.#process.kill("SIGTERM");
+    await ended;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -122,7 +130,8 @@ export async function startStsmapd(options: StsmapdOptions): Promise<Server> {
   return start({
     name,
     // As the unit starts it.
-    command: [process.execPath, "--max-semi-space-size=4", STSMAPD, "serve", "--config", config],
+    command: [process.execPath, ...YOUNG_OBJECTS, STSMAPD, "serve", "--config", config],
+    env: { NODE_COMPILE_CACHE: join(folder, "compile-cache") },
     ports,
     replies: REPLIES,
     log: join(folder, `${name}.log`),

@@ -1,6 +1,7 @@
 /** Builds the daemon out of its configuration, starts it, and takes it down in reverse order. */
 // The global of the same name is a getter.
 import { performance } from "node:perf_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import type { Config } from "./config.ts";
 import { countedLookup, lookupMetrics } from "./events/counted-lookup.ts";
@@ -71,6 +72,9 @@ export const systemUptime = (): number => performance.now();
 
 /** Of the time stopping may take, this part is for lookups to end by themselves, the rest for their TEMP to be written. */
 const PATIENT_PART = 0.8;
+
+/** Milliseconds from when Postfix is served. */
+const ADMIN_DELAY = 25;
 
 /** Milliseconds. */
 const PREPARE_DELAY = 500;
@@ -178,8 +182,9 @@ async function acquire(
     const counted = countedLookup(overdue, listener.protocol, ofLookups, isMap, systemUptime);
     listeners.push({ listener, server: await startListener(endpoint, counted, maxClients, ofServers) });
   }
-  // Postfix is served. Nobody waits for the code that comes with what follows.
+  // Postfix is served. Nobody waits for the code that comes with what follows, nor does a question that came meanwhile.
   validation.start();
+  await sleep(ADMIN_DELAY);
   const { createCacheAdmin } = await import("./parts/cache-admin.ts");
   const { startAdmin, startMetrics } = await import("./parts/admin.ts");
   page = await startMetrics(config, monitoring, log);

@@ -1,11 +1,12 @@
 /** What is known of domains: in memory, and behind it in the store. */
-import { LRUCache } from "lru-cache";
+import type { LRUCache } from "lru-cache";
 
 import { rebased } from "../store/rebase.ts";
 import { StoreError } from "../store/store.ts";
 import type { Entry, PolicyStore } from "../store/store.ts";
 import { DomainState } from "./domain-state.ts";
 import type { LookupEvents } from "./events.ts";
+import { growingCache } from "./growing-cache.ts";
 
 /** The row could not be read, so there may be a pin that we cannot see. */
 export const UNREADABLE = Symbol("unreadable");
@@ -27,7 +28,7 @@ export class DomainMemory {
   constructor({ store, events, memoryEntries }: DomainMemoryDeps) {
     this.#store = store;
     this.#events = events;
-    this.#states = new LRUCache({ max: memoryEntries });
+    this.#states = growingCache(memoryEntries);
   }
 
   /** How often something that was known was replaced or dropped, other than for want of room. */

@@ -2,9 +2,10 @@
  * Remembers DANE states by the TTLs of the answers they were made of, apart from MTA-STS policies: a TLSA record that
  * appears must take over as soon as DNS lets us see it, whatever policy is pinned.
  */
-import { LRUCache } from "lru-cache";
+import type { LRUCache } from "lru-cache";
 
 import type { DaneState, KnownDaneKind } from "../../policy/verdict.ts";
+import { growingCache } from "../growing-cache.ts";
 import type { DaneMemory, KnownDane } from "./dane-source.ts";
 
 /** Durations in milliseconds. */
@@ -63,7 +64,7 @@ export class DaneCache implements DaneMemory {
 
   constructor(deps: DaneCacheDeps) {
     this.#deps = deps;
-    this.#known = new LRUCache({ max: deps.options.memoryEntries });
+    this.#known = growingCache(deps.options.memoryEntries);
   }
 
   find(domain: string, acceptsLastKnown: boolean): KnownDane | Promise<KnownDane> {

@@ -89,7 +89,9 @@ export function nextFailure(
   const first = isOurs ? Math.min(options.dnsFailure, options.backoffMin) : options.backoffMin;
   const longest = isOurs ? options.backoffMin : options.backoffMax;
   const life =
-    pin === undefined ? Infinity : Math.max(options.backoffMin, (pin.expiresAt - now) * PART_OF_LIFE_LEFT);
+    pin === undefined
+      ? Infinity
+      : Math.max(options.backoffMin, Math.floor((pin.expiresAt - now) * PART_OF_LIFE_LEFT));
   const pause = Math.min(first * 2 ** (count - 1), longest, life);
   return {
     recordId,

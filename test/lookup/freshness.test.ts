@@ -1,3 +1,4 @@
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DEFAULTS } from "../helpers/world.ts";
 import { DAY, HOUR, MINUTE, SECOND } from "../helpers/clock.ts";
@@ -116,6 +117,16 @@ describe("newPin", () => {
 });
 
 describe("nextFailure", () => {
+  it("plans for whole milliseconds, as the cache file has them", () => {
+    const property = fc.property(fc.nat(DAY), fc.integer({ min: 1, max: 40 }), (left, count) => {
+      const before = { ...failure("1", NOW), count };
+      const known = { failure: before, pin: pin({ expiresAt: NOW + left }) };
+      const { retryAt } = nextFailure(known, "1", error("timeout"), NOW, OPTIONS);
+      expect(retryAt).toSatisfy(Number.isInteger);
+    });
+    fc.assert(property);
+  });
+
   it("says what failed, and pauses for five minutes", () => {
     expect(
       nextFailure({ failure: undefined, pin: undefined }, "1", error("status-404"), NOW, OPTIONS),

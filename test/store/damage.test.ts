@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import {
   closeSync,
   existsSync,
@@ -5,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -28,6 +30,19 @@ function kept(store: PolicyStore): number {
   const { entries } = store.list({}, "", 2 * ROWS);
   for (const found of entries) expect(found).toEqual(entry(found.domain));
   return entries.length;
+}
+
+/** Of the process whose command line ends so. */
+function oomScoreAdjustment(commandLine: string): number | undefined {
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      if (readFileSync(`/proc/${pid}/cmdline`, "utf8").endsWith(commandLine))
+        return Number(readFileSync(`/proc/${pid}/oom_score_adj`, "utf8"));
+    } catch {
+      // It has ended.
+    }
+  }
+  return undefined;
 }
 
 describe("a damaged file", () => {
@@ -135,6 +150,21 @@ describe("a damaged file", () => {
     await again.examine();
     expect(reports).toHaveLength(1);
   });
+
+  it.skipIf(process.platform !== "linux")(
+    "a search under way is ended with the store, and before the daemon where memory runs out (needs Linux's /proc)",
+    async () => {
+      const store = openSqlite();
+      rmSync(path);
+      // Whoever opens it waits for a writer.
+      execFileSync("mkfifo", [path]);
+      const examined = store.examine();
+      await expect.poll(() => oomScoreAdjustment(`quick-check.ts\0${path}\0`)).toBe(1000);
+      await store.close();
+      await examined;
+      expect(oomScoreAdjustment(`quick-check.ts\0${path}\0`)).toBeUndefined();
+    },
+  );
 
   it("that a read stumbles over is replaced although a search is under way that will not find it", async () => {
     const before = open(false);

@@ -6,7 +6,8 @@ function read(path: string): string {
   return readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
 }
 
-const seconds = Number(/^WatchdogSec=(\d+)s$/m.exec(read("systemd/stsmapd.service"))?.[1]);
+const unit = read("systemd/stsmapd.service");
+const seconds = Number(/^WatchdogSec=(\d+)s$/m.exec(unit)?.[1]);
 
 it("waits less for a sign of life than Postfix for an answer, and longer than a machine is usually paused", () => {
   expect(seconds).toBeLessThan(100);
@@ -21,4 +22,8 @@ it.each(["systemd/README.md", "docs/operating.md"])("its watchdog is as %s says"
 
 it("its watchdog's questions are as docs/metrics.md says", () => {
   expect(read("docs/metrics.md")).toContain(`one more every ${seconds / 3} seconds`);
+});
+
+it("goes on where the kernel, for want of memory, ends the search for damage", () => {
+  expect(unit).toMatch(/^OOMPolicy=continue$/m);
 });

@@ -244,7 +244,9 @@ export class Resolutions {
     if (stop.isCalled && !isFetched) return { state, result, isUnreadable, isUnwritten: false };
     // What was known before has been forgotten meanwhile; only a policy fetched since is worth keeping.
     const isForgotten = this.#forgotten.has(domain) && !isFetched;
-    const isFirst = isFetched && known === undefined;
+    // Of a row that has been deleted meanwhile the DANE state went too.
+    const row = this.#forgotten.has(domain) ? memory.entry(domain) : known;
+    const isFirst = isFetched && row === undefined;
     const written = isForgotten ? undefined : this.#write(entry, isFirst);
     // A policy is on disk before Postfix is told of it, and so is what the refresher reads next; all else may follow.
     const isWritten = isFetched || trigger === "renewal" ? await written : undefined;

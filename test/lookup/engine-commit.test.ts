@@ -225,3 +225,25 @@ it("the first policy of a domain takes a DANE state along that is known already,
     ["2", undefined],
   ]);
 });
+
+it("so does a policy fetched while the row of the domain was deleted, and none that has a row from elsewhere", async () => {
+  const dane: DaneSource = { ...NO_DANE, withFirstPolicy: () => "none" };
+  for (const isDeleted of [true, false]) {
+    await using world = await startWorld({ dane });
+    world.publish(D);
+    await world.ask(D);
+    world.publish(D, { id: "2" });
+    world.dns.behave("*", { delayMs: 50 });
+    world.clock.advance(5 * MINUTE);
+    const resolved = world.nextResolution(D);
+    world.askNow(D);
+    if (isDeleted) await world.store.delete(D);
+    else await world.store.noteDane(D, "all");
+    world.engine.forget(D);
+    await resolved;
+    expect([world.store.get(D)?.pin?.recordId, world.store.lastDane(D)]).toEqual([
+      "2",
+      isDeleted ? "none" : "all",
+    ]);
+  }
+});

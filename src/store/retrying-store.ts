@@ -40,6 +40,8 @@ export class RetryingStore implements PolicyStore {
   readonly #mostKept: number;
   /** By domain, the longest kept first. */
   readonly #kept = new Map<string, Kept>();
+  /** By domain, the end of the last put that is under way. */
+  readonly #putting = new Map<string, Promise<void>>();
   /** The `now` of a {@link rebase} that failed. */
   #owedRebase: number | undefined;
   #rebasing: Promise<void> | undefined;
@@ -63,11 +65,16 @@ export class RetryingStore implements PolicyStore {
   async put(entry: Entry, dane?: KnownDaneKind): Promise<void> {
     // What is kept is older, and must not be written behind this: a failure of the same check would be set back.
     if (this.#kept.has(entry.domain)) this.#keep(entry, dane);
+    const { promise, resolve: end } = Promise.withResolvers<void>();
+    this.#putting.set(entry.domain, promise);
     try {
       await this.#put(entry, dane);
     } catch (error) {
       if (isWorthRetry(error)) this.#keep(entry, dane);
       throw error;
+    } finally {
+      end();
+      if (this.#putting.get(entry.domain) === promise) this.#putting.delete(entry.domain);
     }
   }
 
@@ -100,6 +107,8 @@ export class RetryingStore implements PolicyStore {
 
   /** Of a domain whose row is kept, so is this: it goes to the disk with the row, and nobody waits for it. */
   async noteDane(domain: string, kind: KnownDaneKind): Promise<void> {
+    // Before its end it is not known whether there will be a row, or one that is kept.
+    await this.#putting.get(domain);
     const kept = this.#kept.get(domain);
     if (kept === undefined) return this.#inner.noteDane(domain, kind);
     this.#kept.set(domain, { ...kept, dane: kind });
@@ -228,6 +237,7 @@ export class RetryingStore implements PolicyStore {
 
   async #close(): Promise<void> {
     clearTimeout(this.#timer);
+    await Promise.all(this.#putting.values());
     await this.#retrying;
     await this.#retry();
     await this.#inner.close();

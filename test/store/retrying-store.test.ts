@@ -111,6 +111,33 @@ describe("what could not be written", () => {
     expect((await beforeClosing(disk, store)).entries).toEqual([]);
   });
 
+  it("is written with the DANE state noted before it was known that it could not be", async () => {
+    const { disk, store, mend } = full({ retryDelay: 1 });
+    const put = store.put(entry("a"));
+    const noted = store.noteDane("a", "none");
+    await expect(put).rejects.toEqual(isFull);
+    await noted;
+    mend();
+    await expect.poll(() => disk.get("a")).toBeDefined();
+    expect(disk.lastDane("a")).toBe("none");
+  });
+
+  it("is closed with the DANE state that waits for a put under way", async () => {
+    const disk = new MemoryStore();
+    const gate = Promise.withResolvers<void>();
+    const write = disk.put.bind(disk);
+    disk.put = async (row) => {
+      await gate.promise;
+      await write(row);
+    };
+    const store = new RetryingStore(disk);
+    const put = store.put(entry("a"));
+    const noted = store.noteDane("a", "none");
+    const closed = store.close();
+    gate.resolve();
+    await expect(Promise.all([put, noted, closed])).resolves.toBeDefined();
+  });
+
   it("is written with the DANE state noted meanwhile, the last of them", async () => {
     const { disk, store, mend } = full();
     await expect(store.put(entry("a"))).rejects.toEqual(isFull);

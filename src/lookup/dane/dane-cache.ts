@@ -94,10 +94,11 @@ export class DaneCache implements DaneMemory {
 
   withFirstPolicy(domain: string): KnownDaneKind | undefined {
     let known = this.#known.get(domain);
-    const unasked = known === undefined ? this.#deps.discoverUnasked(domain) : undefined;
-    if (unasked !== undefined) known = this.#found(domain, unasked, undefined);
-    if (known === undefined || this.#deps.now() >= known.until || known.state.kind === "unknown")
-      return undefined;
+    if (known === undefined || this.#deps.now() >= known.until) {
+      const unasked = this.#deps.discoverUnasked(domain);
+      known = unasked && this.#found(domain, unasked, undefined);
+    }
+    if (known === undefined || known.state.kind === "unknown") return undefined;
     // Whatever becomes of the policy becomes of it.
     known.kept = true;
     return known.state.kind;

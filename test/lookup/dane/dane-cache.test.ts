@@ -423,4 +423,14 @@ describe("with the first policy of a domain", () => {
     await rely();
     expect(remembered).toEqual([]);
   });
+
+  it("goes none too where nothing was asked before, and what came of that holds no more", async () => {
+    const deps = { isUnasked: () => true };
+    const { cache, clock, remembered, rely } = startAfterRestart(undefined, async () => none, deps);
+    await cache.find(D, false);
+    clock.advance(MINUTE);
+    expect(cache.withFirstPolicy(D)).toBe("none");
+    await rely();
+    expect(remembered).toEqual([]);
+  });
 });

@@ -135,9 +135,11 @@ export function judgeUnit(unit: UnitFacts | undefined, listen: Config["listen"])
 function judgeConflict(runs: boolean, held: ReturnType<typeof heldTwice>): Finding | undefined {
   if (held === undefined) return undefined;
   const { address, socket } = held;
-  const { unit, name } = socket;
+  const { unit, name, isActive } = socket;
+  // One that is only enabled is not why the daemon does not run.
+  if (!runs && !isActive) return undefined;
   const judge = runs ? warning : problem;
-  const text = `${unit} has ${address}, and the daemon is to listen there itself: it cannot start${runs ? " again" : ""}`;
+  const text = `${unit} ${isActive ? "has" : "will have"} ${address}, and the daemon is to listen there itself: it cannot start${runs ? " again" : ""}`;
   return judge("unit", text, [
     `# stsmapd.yaml: write address: systemd:${name} for ${address}, then: systemctl restart stsmapd; or do without ${unit}:`,
     `systemctl disable --now ${unit}`,

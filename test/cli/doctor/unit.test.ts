@@ -112,4 +112,16 @@ describe("an address that a socket unit has too", () => {
       ],
     });
   });
+
+  it("is not why the daemon does not run, where the unit is only enabled", () => {
+    const sockets = [units["inactive enabled"]];
+    expect(judge("failed enabled", sockets, ["127.0.0.1:8461"])).toMatchObject({
+      status: "problem",
+      found: "stsmapd.service is failed",
+    });
+    expect(judge("active enabled", sockets, ["127.0.0.1:8461"])).toMatchObject({
+      status: "warning",
+      found: expect.stringMatching(/^stsmapd\.socket will have 127\.0\.0\.1:8461, .* cannot start again$/),
+    });
+  });
 });

@@ -3,8 +3,8 @@ import { StoreError } from "../store/store.ts";
 import type { LookupEvents } from "./events.ts";
 
 /**
- * Resolves when what `write` writes, of the row of `domain`, is on disk, or when it is clear that it will not be soon: a full or hung disk
- * must not keep a policy from being applied. Never rejects; what goes wrong is reported.
+ * Resolves when what `write` writes, of the row of `domain`, is on disk, or when it is clear that it will not be soon: a full
+ * or hung disk must not keep a policy from being applied. Never rejects; what goes wrong is reported.
  *
  * @param timeout milliseconds
  * @returns whether it is on disk

@@ -212,6 +212,7 @@ async function start(command: Command): Promise<Server> {
   closeSync(log);
   try {
     const startUp = await firstAnswer(command, child, begin);
+    if (command.metricsPort !== undefined) await opened(command.metricsPort);
     return new Server(child, startUp, command);
   } catch (error) {
     child.kill("SIGKILL");
@@ -231,6 +232,22 @@ async function firstAnswer(
     await sleep(POLL);
   }
   throw new Error("no answer");
+}
+
+/** The page of metrics comes a moment after the first answer. */
+async function opened(port: number): Promise<void> {
+  const begin = performance.now();
+  while (performance.now() - begin < START_TIMEOUT) {
+    const socket = connect(port, "127.0.0.1");
+    const isOpen = await once(socket, "connect").then(
+      () => true,
+      () => false,
+    );
+    socket.destroy();
+    if (isOpen) return;
+    await sleep(POLL);
+  }
+  throw new Error(`nobody listens on port ${port}`);
 }
 
 async function answers(port: number, key: string): Promise<boolean> {

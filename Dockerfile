@@ -24,8 +24,7 @@ RUN rm -r node_modules/better-sqlite3/deps node_modules/better-sqlite3/src \
   && find node_modules -name '*.node' \( -path '*musl*' -o ! -path "*linux?$(node -p process.arch)*" \) -delete
 
 # The Debian that the Node image is made of, and of that image the one file that is needed: no npm, Yarn, Corepack or headers.
-# Without ca-certificates, too: Node brings the roots that Mozilla trusts. No init either: the daemon
-# waits itself for the one process that it starts, which searches the cache file for damage.
+# Without ca-certificates, too: Node brings the roots that Mozilla trusts. No init either: the daemon starts no process.
 FROM debian:bookworm-slim
 COPY --from=build /usr/local/bin/node /usr/local/bin/node
 WORKDIR /usr/lib/stsmapd
@@ -36,7 +35,7 @@ RUN ln -s /usr/lib/stsmapd/dist/main.js /usr/local/bin/stsmapd \
   && install -d -o 1000 -g 1000 -m 0700 /var/lib/stsmapd
 # The memory of young objects is bounded as in systemd/stsmapd.service.
 ENV NODE_ENV=production \
-    NODE_OPTIONS='--min-semi-space-size=4 --max-semi-space-size=4' \
+    NODE_OPTIONS=--max-semi-space-size=4 \
     STSMAPD_LISTEN='[{protocol: socketmap, address: "0.0.0.0:8461"}]' \
     STSMAPD_STORE_PATH=/var/lib/stsmapd/cache.sqlite
 # By number, as `runAsNonRoot` of Kubernetes wants it; nothing asks for the name.

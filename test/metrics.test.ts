@@ -112,7 +112,9 @@ describe("/metrics", () => {
     await table.query("192.0.2.1");
 
     const metrics = await scrape(daemon);
-    expect(Object.fromEntries([...metrics].filter(([name]) => name.startsWith("stsmapd_lookups")))).toEqual({
+    expect(
+      Object.fromEntries([...metrics].filter(([name]) => name.startsWith("stsmapd_lookups_total"))),
+    ).toEqual({
       [lookups("ok", "postfix")]: 3,
       [lookups("notfound", "postfix")]: 0,
       [lookups("temp", "postfix")]: 0,

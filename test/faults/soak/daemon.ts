@@ -76,8 +76,9 @@ admin: { socket: ${join(home.path, "admin.sock")} }
 metrics: { listen: "127.0.0.1:0" }
 `,
     );
-    // As in the unit: no flags, and NODE_ENV=production.
-    const child = spawn(process.execPath, [main, "serve", "--config", file], {
+    // As in the unit.
+    const flags = ["--min-semi-space-size=4", "--max-semi-space-size=4"];
+    const child = spawn(process.execPath, [...flags, main, "serve", "--config", file], {
       env: home.environment({ NODE_ENV: "production" }),
       stdio: ["ignore", "pipe", "inherit"],
     });

@@ -24,7 +24,8 @@ RUN rm -r node_modules/better-sqlite3/deps node_modules/better-sqlite3/src \
   && find node_modules -name '*.node' \( -path '*musl*' -o ! -path "*linux?$(node -p process.arch)*" \) -delete
 
 # The Debian that the Node image is made of, and of that image the one file that is needed: no npm, Yarn, Corepack or headers.
-# Without ca-certificates, too: Node brings the roots that Mozilla trusts. No init either: the daemon starts no process.
+# Without ca-certificates, too: Node brings the roots that Mozilla trusts. No init either: the daemon
+# waits itself for the one process that it starts, which searches the cache file for damage.
 FROM debian:bookworm-slim
 COPY --from=build /usr/local/bin/node /usr/local/bin/node
 WORKDIR /usr/lib/stsmapd

@@ -6,6 +6,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
+import { NODE_FLAGS } from "../test/helpers/unit.ts";
 import { BARE_REPLY } from "./bare-server.ts";
 import { freePort } from "./free-port.ts";
 import type { Target } from "./load.ts";
@@ -16,7 +17,6 @@ import type { World } from "./world.ts";
 
 const STSMAPD = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 const BARE = fileURLToPath(new URL("bare-server.ts", import.meta.url));
-const YOUNG_OBJECTS = ["--min-semi-space-size=4", "--max-semi-space-size=4"];
 const TRIVIAL_REPLY = "OK something";
 
 /** Milliseconds between two attempts to reach a server that starts. */
@@ -130,7 +130,7 @@ export async function startStsmapd(options: StsmapdOptions): Promise<Server> {
   return start({
     name,
     // As the unit starts it.
-    command: [process.execPath, ...YOUNG_OBJECTS, STSMAPD, "serve", "--config", config],
+    command: [process.execPath, ...NODE_FLAGS, STSMAPD, "serve", "--config", config],
     env: { NODE_COMPILE_CACHE: join(folder, "compile-cache") },
     ports,
     replies: REPLIES,

@@ -1,4 +1,4 @@
-/** An entry as one string. As objects it takes three times the memory, and most domains are asked for and not looked at. */
+/** An entry as one string. As objects it takes twice the memory, and what most lookups want of it stands in the DomainState. */
 import type { Entry, FetchFailure, Pin } from "../store/store.ts";
 
 type PackedPin = readonly [

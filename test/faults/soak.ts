@@ -9,6 +9,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { AdminClient } from "../../src/cli/admin-client.ts";
 import { Home } from "../helpers/stsmapd.ts";
 import { claim } from "./load.ts";
 import { fillCache, SoakDaemon } from "./soak/daemon.ts";
@@ -39,6 +40,8 @@ const LINE_EVERY = Math.min(60, seconds / 6);
 const EVENT_EVERY = Math.min(60, seconds / 8);
 const OUTAGE = EVENT_EVERY / 3;
 
+const MOST_EXPLAINED = 20;
+
 /** Shorter runs tell nothing of what grows. Seconds. */
 const LONG_RUN = 1_800;
 /** In an hour: MiB, and descriptors. */
@@ -67,7 +70,9 @@ await fillCache(store, domains, random);
 await using world = await SoakWorld.start();
 await using daemon = await SoakDaemon.start(home, store, world);
 using sessions = new Sessions(daemon.socketmap, daemon.tcpTable, random);
-const questions = new Questions(sessions, domains, random);
+/** What the daemon knew of the first domains that were answered wrong. */
+const explained = new Map<string, string>();
+const questions = new Questions(sessions, domains, random, (name) => void explain(name));
 await questions.warmUp();
 const begin = performance.now();
 const elapsed = (): number => (performance.now() - begin) / 1000;
@@ -78,6 +83,18 @@ const running = new Set<Promise<void>>();
 /** Questions that were due when too many had no answer: the machine was too busy for this rate. */
 let notAsked = 0;
 let eventName = "";
+
+async function explain(name: string): Promise<void> {
+  if (explained.has(name) || explained.size >= MOST_EXPLAINED) return;
+  explained.set(name, "");
+  try {
+    const { state, record, history, next } = await new AdminClient(daemon.admin).show(name);
+    const at = `${elapsed().toFixed(0)} s`;
+    explained.set(name, JSON.stringify({ at, state, failure: record?.failure, history, next }));
+  } catch (error) {
+    explained.set(name, String(error));
+  }
+}
 
 /** Resolves after so many seconds, or at the end. */
 async function pause(duration: number): Promise<void> {
@@ -233,6 +250,7 @@ function report(): void {
   );
   console.log("lines of its log:", JSON.stringify(daemon.lines));
   for (const [what, { count, example }] of questions.errors) console.log(`  ${count} × ${what}: ${example}`);
+  for (const [name, why] of explained) console.log(`  ${name}: ${why}`);
   for (const fault of daemon.faults) console.log(`  ${fault}`);
   claim("the daemon runs to the end", daemon.isRunning);
   claim("and so do its name server and policy hosts", world.isRunning);
@@ -251,7 +269,14 @@ function report(): void {
   }
   if (values.json === undefined) return;
   const figures = { seconds, rate, domains, asked, connections: sessions.opened, known, fresh, others };
-  const rest = { slopes, errors, log: daemon.lines, faults: daemon.faults, samples };
+  const rest = {
+    slopes,
+    errors,
+    explained: Object.fromEntries(explained),
+    log: daemon.lines,
+    faults: daemon.faults,
+    samples,
+  };
   writeFileSync(values.json, `${JSON.stringify({ ...figures, ...rest })}\n`);
 }
 

@@ -1,13 +1,13 @@
 /** The unit of the service, and what the documentation says of it. */
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
+import { UNIT } from "../helpers/unit.ts";
 
 function read(path: string): string {
   return readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
 }
 
-const unit = read("systemd/stsmapd.service");
-const seconds = Number(/^WatchdogSec=(\d+)s$/m.exec(unit)?.[1]);
+const seconds = Number(/^WatchdogSec=(\d+)s$/m.exec(UNIT)?.[1]);
 
 it("waits less for a sign of life than Postfix for an answer, and longer than a machine is usually paused", () => {
   expect(seconds).toBeLessThan(100);
@@ -25,5 +25,5 @@ it("its watchdog's questions are as docs/metrics.md says", () => {
 });
 
 it("goes on where the kernel, for want of memory, ends the search for damage", () => {
-  expect(unit).toMatch(/^OOMPolicy=continue$/m);
+  expect(UNIT).toMatch(/^OOMPolicy=continue$/m);
 });

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { openStore } from "../../../src/store/open-store.ts";
 import { HOUR } from "../../helpers/clock.ts";
 import type { Home } from "../../helpers/stsmapd.ts";
+import { NODE_FLAGS } from "../../helpers/unit.ts";
 import { entry, pin } from "../../store/entries.ts";
 import { maxAgeOf, mxOf, nameOf, policyOf, TTL } from "./names.ts";
 import type { SoakWorld } from "./world.ts";
@@ -55,15 +56,19 @@ export class SoakDaemon implements AsyncDisposable {
   tcpTable = "";
   /** `host:port` of its metrics. */
   metrics = "";
+  /** The path of its admin socket. */
+  readonly admin: string;
   readonly #child: ChildProcess;
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: ChildProcess, admin: string) {
     this.#child = child;
+    this.admin = admin;
   }
 
   /** Resolves when it is ready. The cache file is the one of {@link fillCache}. */
   static async start(home: Home, store: string, world: SoakWorld, main = BUILT): Promise<SoakDaemon> {
     const { dns, httpsPort, ca } = world.ready;
+    const admin = join(home.path, "admin.sock");
     const file = home.write(
       "stsmapd.yaml",
       `listen:
@@ -72,17 +77,16 @@ export class SoakDaemon implements AsyncDisposable {
 store: { path: ${store} }
 dns: { servers: ["${dns}"] }
 fetch: { port: ${httpsPort}, allow_addresses: [127.0.0.0/8], ca_file: ${home.write("ca.pem", ca)}, proxy: none }
-admin: { socket: ${join(home.path, "admin.sock")} }
+admin: { socket: ${admin} }
 metrics: { listen: "127.0.0.1:0" }
 `,
     );
     // As in the unit.
-    const flags = ["--min-semi-space-size=4", "--max-semi-space-size=4"];
-    const child = spawn(process.execPath, [...flags, main, "serve", "--config", file], {
+    const child = spawn(process.execPath, [...NODE_FLAGS, main, "serve", "--config", file], {
       env: home.environment({ NODE_ENV: "production" }),
       stdio: ["ignore", "pipe", "inherit"],
     });
-    const daemon = new SoakDaemon(child);
+    const daemon = new SoakDaemon(child, admin);
     await daemon.#ready();
     return daemon;
   }

@@ -53,9 +53,17 @@ export class Questions {
   #outageEnd = -Infinity;
   readonly #sessions: Sessions;
   readonly #random: () => number;
+  readonly #onWrong: (name: string) => void;
 
-  constructor(sessions: Sessions, known: number, random: () => number) {
+  /** @param onWrong called with each domain that was answered wrong */
+  constructor(
+    sessions: Sessions,
+    known: number,
+    random: () => number,
+    onWrong: (name: string) => void = () => {},
+  ) {
     this.#sessions = sessions;
+    this.#onWrong = onWrong;
     this.#told = new Int32Array(known);
     this.#random = random;
   }
@@ -185,6 +193,7 @@ export class Questions {
   }
 
   #wrong(what: string, domain: SoakDomain, { status, text }: Told): void {
+    this.#onWrong(nameOf(domain));
     this.error(what, `${nameOf(domain)}: ${status} ${text}`);
   }
 }

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { Config } from "./config.ts";
 import { countedLookup, lookupMetrics } from "./events/counted-lookup.ts";
-import { clockEvents, logUnusedSockets, setAsideEvents } from "./events/daemon-events.ts";
+import { clockEvents, logUnsearched, logUnusedSockets, setAsideEvents } from "./events/daemon-events.ts";
 import { lookupEvents } from "./events/lookup-events.ts";
 import { daneEvents, watchDns } from "./events/network-events.ts";
 import { serverEvents } from "./events/server-events.ts";
@@ -120,7 +120,12 @@ async function acquire(
   const dns = watchDns(metrics, now);
   const network = createNetwork(config, env, stopping.signal, (resolver) => dns.observe(resolver));
 
-  const store = openStore({ path: config.store.path, now, onSetAside: setAsideEvents(log, metrics) });
+  const store = openStore({
+    path: config.store.path,
+    now,
+    onSetAside: setAsideEvents(log, metrics),
+    onUnsearched: logUnsearched(log),
+  });
   releases.push(() => store.close());
 
   const validation = createValidationMonitor(config, network, log);

@@ -71,6 +71,11 @@ export function setAsideEvents(log: Logger, metrics: Metrics): (report: SetAside
   };
 }
 
+/** Answers go on; damage that is there is found when it is read. */
+export function logUnsearched(log: Logger): (error: unknown) => void {
+  return (error) => log.warn({ err: error }, "the cache file could not be searched for damage");
+}
+
 /** Whoever connects to such a socket is never answered. */
 export function logUnusedSockets(log: Logger, sockets: readonly InheritedSocket[]): void {
   for (const { name, fd } of sockets) {

@@ -15,6 +15,8 @@ export interface OpenStoreOptions {
   readonly now: () => number;
   /** A damaged file was replaced, at once or later; to be said at error level. */
   readonly onSetAside?: (report: SetAsideReport) => void;
+  /** The file could not be searched for damage; to be said at warn level. */
+  readonly onUnsearched?: (error: unknown) => void;
   /** Search the file for damage in the background after opening. On by default. */
   readonly examine?: boolean;
   /** Milliseconds to wait for another process that writes; 5 s by default. */
@@ -36,8 +38,10 @@ export interface OpenStoreOptions {
 export function openStore(options: OpenStoreOptions): PolicyStore {
   const { path, now, examine = true } = options;
   const { busyTimeout = 5000, touchDelay = 60_000, touchStep = 3_600_000 } = options;
-  const { onSetAside = () => undefined, maxPages } = options;
-  const open = () => new SqliteStore({ path, now, onSetAside, busyTimeout, touchDelay, touchStep, maxPages });
+  const { onSetAside = () => undefined, onUnsearched, maxPages } = options;
+  const whatHappens = { onSetAside, onUnsearched };
+  const open = () =>
+    new SqliteStore({ path, now, ...whatHappens, busyTimeout, touchDelay, touchStep, maxPages });
 
   let store: SqliteStore;
   try {

@@ -25,6 +25,8 @@ export interface SqliteStoreOptions extends WriterOptions {
   readonly touchDelay: number;
   /** The file was found damaged and replaced; to be said loudly. */
   readonly onSetAside: (report: SetAsideReport) => void;
+  /** The file could not be searched for damage. */
+  readonly onUnsearched?: ((error: unknown) => void) | undefined;
 }
 
 /** Milliseconds the main thread waits for a lock: in WAL mode a reader meets one only while the log is recovered. */
@@ -156,8 +158,8 @@ export class SqliteStore implements PolicyStore {
     try {
       await searchForDamage(this.#options.path, this.#ending.signal);
     } catch (error) {
-      // A failure to look is no finding.
       if (error instanceof DamageError) await this.#mend(error);
+      else if (!this.#ending.signal.aborted) this.#options.onUnsearched?.(error);
     }
   }
 

@@ -49,12 +49,14 @@ describe("a damaged file", () => {
   let folder: ReturnType<typeof temporaryFolder>;
   let path: string;
   let reports: SetAsideReport[];
+  let unsearched: unknown[];
   let stores: PolicyStore[];
 
   beforeEach(() => {
     folder = temporaryFolder();
     path = join(folder.path, "cache.sqlite");
     reports = [];
+    unsearched = [];
     stores = [];
   });
   afterEach(async () => {
@@ -63,6 +65,7 @@ describe("a damaged file", () => {
   });
 
   const onSetAside = (report: SetAsideReport) => reports.push(report);
+  const onUnsearched = (error: unknown) => unsearched.push(error);
   const open = (examine = true) => {
     const store = openStore({ path, now: () => T0, examine, onSetAside });
     stores.push(store);
@@ -70,7 +73,7 @@ describe("a damaged file", () => {
   };
   const openSqlite = () => {
     const options = { touchDelay: 60_000, touchStep: 3_600_000, busyTimeout: 5_000 };
-    const store = new SqliteStore({ path, now: () => T0, onSetAside, ...options });
+    const store = new SqliteStore({ path, now: () => T0, onSetAside, onUnsearched, ...options });
     stores.push(store);
     return store;
   };
@@ -162,9 +165,19 @@ describe("a damaged file", () => {
       await expect.poll(() => oomScoreAdjustment(`quick-check.ts\0${path}\0`)).toBe(1000);
       await store.close();
       await examined;
-      expect(oomScoreAdjustment(`quick-check.ts\0${path}\0`)).toBeUndefined();
+      expect(unsearched).toEqual([]);
+      // Nobody waits for a process that was killed.
+      await expect.poll(() => oomScoreAdjustment(`quick-check.ts\0${path}\0`)).toBeUndefined();
     },
   );
+
+  it("may go unnoticed where the file cannot be searched, and that is said", async () => {
+    const store = openSqlite();
+    rmSync(path);
+    await store.examine();
+    expect(unsearched).toEqual([expect.objectContaining({ message: expect.stringContaining(path) })]);
+    expect(reports).toEqual([]);
+  });
 
   it("that a read stumbles over is replaced although a search is under way that will not find it", async () => {
     const before = open(false);

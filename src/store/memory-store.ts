@@ -2,6 +2,7 @@
 import type { KnownDaneKind } from "../policy/verdict.ts";
 import { merged } from "./merged.ts";
 import { rebased } from "./rebase.ts";
+import { rowOf } from "./sqlite-row.ts";
 import { dueAt, HISTORY_LENGTH, spentAt, StoreError } from "./store.ts";
 import type {
   Entry,
@@ -33,6 +34,7 @@ export class MemoryStore implements PolicyStore {
 
   async put(entry: Entry, dane?: KnownDaneKind): Promise<void> {
     this.#refuseWhenClosed();
+    refuseFractions(entry);
     const row: Row = this.#rows.get(entry.domain) ?? { entry, history: [] };
     row.entry = merged(row.entry, entry);
     addSteps(row.history, entry);
@@ -166,6 +168,13 @@ export class MemoryStore implements PolicyStore {
   #refuseWhenClosed(): void {
     if (this.#closed) throw new StoreError("closed", "the store is closed");
   }
+}
+
+/** As the columns of the table do. */
+function refuseFractions(entry: Entry): void {
+  const fraction = rowOf(entry).find((value) => typeof value === "number" && !Number.isInteger(value));
+  if (fraction !== undefined)
+    throw new StoreError("invalid", `${entry.domain}: ${fraction} is no whole number`);
 }
 
 function addSteps(history: HistoryStep[], { pin, failure }: Entry): void {

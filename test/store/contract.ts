@@ -38,6 +38,12 @@ export function describeStore(name: string, open: () => PolicyStore): void {
         expect(store.get("example.com")).toEqual(row);
       });
 
+      it("refuses what is planned for a fraction of a millisecond", async () => {
+        const refused = entry("example.com", { failure: failure({ retryAt: T0 + 0.25 }) });
+        await expect(store.put(refused)).rejects.toMatchObject({ name: "StoreError", code: "invalid" });
+        expect(store.get("example.com")).toBeUndefined();
+      });
+
       it("keeps a text in another script and with any line ends", async () => {
         const row = entry("example.com", {
           pin: pin({ text: "version: STSv1\nmode: enforce\r\nnote: é ☃ \u2028 𝄞\n" }),

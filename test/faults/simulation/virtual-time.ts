@@ -47,8 +47,8 @@ export class VirtualTime implements Disposable {
     syncBuiltinESMExports();
   }
 
-  /** What the system's clock says; may be passed around as a function. */
-  readonly now = (): number => this.#steady + this.#offset;
+  /** What the system's clock says, in whole milliseconds; may be passed around as a function. */
+  readonly now = (): number => Math.floor(this.#steady + this.#offset);
 
   /** Milliseconds since the start, whatever became of the clock. */
   get passed(): number {

@@ -73,6 +73,14 @@ export class Sender {
     await this.postfix.command("postqueue", ["-f"]);
   }
 
+  /** Waits until no attempt to deliver is under way: all mail left is deferred. */
+  async settled(): Promise<void> {
+    await eventually("a queue of deferred mail alone", async () => {
+      const { code, stdout } = await this.postfix.command("postqueue", ["-j"]);
+      return code === 0 && !/"queue_name": "(?:incoming|active)"/u.test(stdout);
+    });
+  }
+
   /** Removes all mail from the queue, so that no scenario sees another's. */
   async emptyQueue(): Promise<void> {
     await this.postfix.command("postsuper", ["-d", "ALL"]);

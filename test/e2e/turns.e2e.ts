@@ -106,6 +106,8 @@ describe("parts of the world taken away and given back in turn, while mail flows
       await sender.flush();
       expect(await outcomes(toKept, attempt), `${name}, given back`).toEqual(all(delivered));
       expect(await outcomes(toForged, 1), `${name}: forged MX`).toEqual(all({ status: "deferred" }));
+      // Who is killed while it is asked cannot answer, and Postfix would rightly complain of that.
+      await sender.settled();
     }
 
     const disclosures = (await receivers.sessions(mark)).filter(({ mail }) => mail);

@@ -1,6 +1,6 @@
 /** The clients of one server, and whether there is room for more. */
 import type { Socket } from "node:net";
-import { Connection } from "./connection.ts";
+import { Connection, type ConnectionEvents } from "./connection.ts";
 import type { Protocol } from "./protocol.ts";
 import type { ProtocolError } from "./request-parser.ts";
 
@@ -19,7 +19,7 @@ export class Clients {
   readonly max: number;
   readonly #protocol: Protocol;
   readonly #events: ClientEvents;
-  readonly #onViolation: (error: ProtocolError, socket: Socket) => void;
+  readonly #connectionEvents: ConnectionEvents;
   readonly #connections = new Set<Connection>();
   #saidFull = false;
 
@@ -27,7 +27,10 @@ export class Clients {
     this.max = max;
     this.#protocol = protocol;
     this.#events = events;
-    this.#onViolation = (error, socket) => events.onViolation(error, socket.remoteAddress ?? "");
+    this.#connectionEvents = {
+      onViolation: (error, socket) => events.onViolation(error, socket.remoteAddress ?? ""),
+      onClose: (connection) => this.#remove(connection),
+    };
   }
 
   /** Connected now. */
@@ -39,24 +42,19 @@ export class Clients {
     return this.count >= this.max;
   }
 
-  /** Answers what `socket` asks, or turns it away. */
-  accept(socket: Socket): void {
+  /** Answers what `accepted` asks, or turns it away. It has read nothing yet. */
+  accept(accepted: Socket): void {
     if (this.isFull) {
-      socket.destroy();
-      this.turnedAway();
+      accepted.destroy();
+      if (!this.#saidFull) this.#sayFull(true);
       return;
     }
-    const connection = new Connection(socket, this.#protocol, this.#onViolation);
-    this.#connections.add(connection);
-    socket.on("close", () => {
-      this.#connections.delete(connection);
-      if (this.#saidFull && this.count < this.max * ROOM_AGAIN) this.#sayFull(false);
-    });
+    this.#connections.add(new Connection(accepted, this.#protocol, this.#connectionEvents));
   }
 
-  /** One found no room. */
-  turnedAway(): void {
-    if (!this.#saidFull) this.#sayFull(true);
+  /** Resolves when all who are connected now are gone. */
+  async gone(): Promise<void> {
+    await Promise.all([...this.#connections].map((connection) => connection.closed()));
   }
 
   /** Ends those that await nothing at once, the others after their replies. */
@@ -66,6 +64,11 @@ export class Clients {
 
   destroy(): void {
     for (const connection of this.#connections) connection.destroy();
+  }
+
+  #remove(connection: Connection): void {
+    this.#connections.delete(connection);
+    if (this.#saidFull && this.count < this.max * ROOM_AGAIN) this.#sayFull(false);
   }
 
   #sayFull(isFull: boolean): void {

@@ -1,7 +1,9 @@
 /** One client: its requests in, the replies out in the same order, and neither side ever ahead of the other by much. */
+import { once } from "node:events";
 import type { Socket } from "node:net";
 import type { Protocol, Request } from "./protocol.ts";
 import { Stop } from "../lookup/deadline.ts";
+import { readIntoOneBuffer } from "./one-buffer.ts";
 import { ProtocolError, type RequestParser } from "./request-parser.ts";
 
 /** Requests of one client that may await their answers at once. Postfix has one; further ones wait unparsed. */
@@ -21,21 +23,28 @@ interface Awaited {
   reply: string | undefined;
 }
 
+export interface ConnectionEvents {
+  /** The client broke the framing, which ends the connection. */
+  onViolation(error: ProtocolError, socket: Socket): void;
+  /** The connection is gone. */
+  onClose(connection: Connection): void;
+}
+
 function ignore(): void {}
 
 /**
- * Speaks `protocol` on `socket` until the client ends or breaks the framing. Never closes for idleness: Postfix would
+ * Speaks `protocol` with a client until the client ends or breaks the framing. Never closes for idleness: Postfix would
  * defer mail (POSTFIX.md).
  *
  * A client that does not read its replies is no longer read, so what it can make us hold is bounded: of replies, the
- * socket's 64 KiB and one write beyond (16 KiB and one reply); of requests, three reads of 64 KiB, one in the parser and
- * two in the socket; and 64 answers, which are mostly shared with others who asked the same. About 250 KiB were seen.
+ * socket's 64 KiB and one write beyond (16 KiB and one reply); of requests, a read of 64 KiB and what came of one before it;
+ * and 64 answers, which are mostly shared with others who asked the same.
  */
 export class Connection {
   readonly #socket: Socket;
   readonly #protocol: Protocol;
   readonly #parser: RequestParser<Request | string>;
-  readonly #onViolation: (error: ProtocolError, socket: Socket) => void;
+  readonly #events: ConnectionEvents;
   /** The oldest request without a written reply comes first. */
   readonly #awaited: Awaited[] = [];
   /** No further request will come: the client said so, broke the framing, or we are to stop. */
@@ -49,32 +58,37 @@ export class Connection {
   /** That the client is gone, for its questions that are not answered yet. */
   readonly #gone = new Stop();
 
-  /** `onViolation` is told when the client breaks the framing, which ends the connection. */
-  constructor(
-    socket: Socket,
-    protocol: Protocol,
-    onViolation: (error: ProtocolError, socket: Socket) => void,
-  ) {
-    this.#socket = socket;
+  /** `accepted` is a server's, and has read nothing yet. */
+  constructor(accepted: Socket, protocol: Protocol, events: ConnectionEvents) {
     this.#protocol = protocol;
     this.#parser = protocol.createParser();
-    this.#onViolation = onViolation;
-    socket.on("data", (chunk: Buffer) => {
+    this.#events = events;
+    const socket = readIntoOneBuffer(accepted, (chunk) => {
       this.#parser.push(chunk);
       this.#advance();
+      this.#parser.keep();
     });
+    this.#socket = socket;
     socket.on("end", () => {
       this.finish();
     });
     // The socket closes by itself after an error, and a client that is gone is nobody's trouble.
     socket.on("error", ignore);
-    socket.on("close", () => this.#gone.call());
+    socket.on("close", () => {
+      this.#gone.call();
+      events.onClose(this);
+    });
   }
 
   /** Reads no more, answers what was asked, then closes. Idempotent. */
   finish(): void {
     this.#ended = true;
     this.#advance();
+  }
+
+  /** Resolves when it is gone. */
+  async closed(): Promise<void> {
+    if (!this.#socket.closed) await once(this.#socket, "close");
   }
 
   /** Closes at once. */
@@ -131,7 +145,7 @@ export class Connection {
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#ended = true;
-      this.#onViolation(error, this.#socket);
+      this.#events.onViolation(error, this.#socket);
       return undefined;
     }
   }

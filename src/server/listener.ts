@@ -6,12 +6,14 @@ import type { BindOptions, Bound } from "./bind.ts";
 import { clientLimit } from "./client-limit.ts";
 import { Clients } from "./clients.ts";
 import type { ClientEvents } from "./clients.ts";
+import { READ_NOTHING_YET } from "./one-buffer.ts";
 import type { Protocol } from "./protocol.ts";
 
 /** Milliseconds without a word after which the kernel asks whether the peer is alive. One that is stays connected. */
 const KEEP_ALIVE_DELAY = 60_000;
 
 const SERVER_OPTIONS = {
+  ...READ_NOTHING_YET,
   allowHalfOpen: true,
   noDelay: true,
   keepAlive: true,
@@ -42,9 +44,6 @@ export async function listen(
   const servers: Server[] = [];
   const create = () => {
     const server = createServer(SERVER_OPTIONS, (socket) => clients.accept(socket));
-    // Each counts its own clients only, so all of them together may yet be too many: Clients looks again.
-    server.maxConnections = maxConnections;
-    server.on("drop", () => clients.turnedAway());
     servers.push(server);
     return server;
   };
@@ -63,7 +62,7 @@ export class LookupServer {
   readonly #servers: readonly Server[];
   readonly #bound: Bound;
   readonly #clients: Clients;
-  /** Resolves when we accept nobody any more and all connections are gone. */
+  /** Resolves when we accept nobody any more. */
   #closed: Promise<void> | undefined;
 
   constructor(servers: readonly Server[], bound: Bound, clients: Clients) {
@@ -114,12 +113,12 @@ export class LookupServer {
     signal.addEventListener("abort", destroyAll);
     this.#clients.finish();
     if (signal.aborted) destroyAll();
-    await this.#closed;
+    await Promise.all([this.#closed, this.#clients.gone()]);
     signal.removeEventListener("abort", destroyAll);
   }
 }
 
-/** Closes it; resolves when its last connection is gone, at once where it is closed already. */
+/** Closes it, if it is open. */
 function closed(server: Server): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());

@@ -18,7 +18,7 @@ export class NetstringParser<Request> extends RequestParser<Request> {
     let at = start;
     let length = 0;
     for (;;) {
-      if (at === octets.length) return this.wait();
+      if (at === octets.length) return undefined;
       const octet = octets[at]!;
       if (octet === COLON && at > start) break;
       if (octet < ZERO || octet > NINE) this.fail("bad-length", "a netstring's length is not a number");
@@ -28,7 +28,7 @@ export class NetstringParser<Request> extends RequestParser<Request> {
       at += 1;
     }
     const end = at + 1 + length;
-    if (end >= octets.length) return this.wait();
+    if (end >= octets.length) return undefined;
     if (octets[end] !== COMMA) this.fail("no-comma", "a netstring does not end with a comma");
     this.start = end + 1;
     return this.read(octets, at + 1, end);

@@ -35,6 +35,8 @@ export abstract class RequestParser<Request> {
   /** What is not taken yet begins at `start`. */
   protected octets: Buffer = NOTHING;
   protected start = 0;
+  /** The octets are another's, who will use their memory again. */
+  #isBorrowed = false;
   #dead = false;
 
   constructor(limit: number, read: ReadRequest<Request>) {
@@ -43,14 +45,25 @@ export abstract class RequestParser<Request> {
   }
 
   /**
-   * Takes the next octets. A chunk is kept, not copied, until its requests are taken; of an unfinished request no more
-   * than the limit and the few octets of its framing are kept.
+   * Takes the next octets. They are not copied: once the requests are taken, call {@link keep}, and the chunk's memory is its
+   * owner's again.
    */
   push(chunk: Buffer): void {
     if (this.#dead) return;
-    this.octets =
-      this.start === this.octets.length ? chunk : Buffer.concat([this.octets.subarray(this.start), chunk]);
+    const isEmpty = this.start === this.octets.length;
+    this.octets = isEmpty ? chunk : Buffer.concat([this.octets.subarray(this.start), chunk]);
+    this.#isBorrowed = isEmpty;
     this.start = 0;
+  }
+
+  /** Copies what is left of the last chunk: of an unfinished request no more than the limit and the few octets of its framing. */
+  keep(): void {
+    if (this.start === this.octets.length) this.#forget();
+    else if (this.#isBorrowed) {
+      this.octets = Buffer.from(this.octets.subarray(this.start));
+      this.start = 0;
+      this.#isBorrowed = false;
+    }
   }
 
   /**
@@ -58,11 +71,6 @@ export abstract class RequestParser<Request> {
    * cannot be followed any more; from then on the parser is dead: it takes nothing and returns undefined.
    */
   abstract next(): Request | undefined;
-
-  /** For `next`: there is no whole request. Lets go of a chunk whose requests are all taken. */
-  protected wait(): undefined {
-    if (this.start === this.octets.length) this.#forget();
-  }
 
   /** For `next`: the stream cannot be followed any more. */
   protected fail(code: ProtocolErrorCode, message: string): never {

@@ -43,7 +43,7 @@ export class LineParser<Request> extends RequestParser<Request> {
     const newline = octets.indexOf(NEWLINE, start);
     const end = newline === -1 ? octets.length : newline;
     if (end - start > this.limit) this.fail("too-long", `a request is longer than ${this.limit} bytes`);
-    if (newline === -1) return this.wait();
+    if (newline === -1) return undefined;
     this.start = newline + 1;
     return this.read(octets, start, end);
   }

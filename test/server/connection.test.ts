@@ -121,6 +121,44 @@ describe("one client", () => {
   });
 });
 
+/** More than are looked up at a time, and each answered when told to. */
+const manyKeys = (name: string) => Array.from({ length: 2 * MAX_AWAITED }, (_, n) => `later${n}.${name}`);
+
+describe("several clients", () => {
+  it("may send their requests in pieces by turns", async () => {
+    const server = await serve(new Desk());
+    using one = await RawClient.connect(server.address);
+    using other = await RawClient.connect(server.address);
+    const requests = [ask("one.example"), ask("other.example") + ask("more.example")];
+    for (let at = 0; at < Math.max(...requests.map(({ length }) => length)); at += 5) {
+      for (const [n, client] of [one, other].entries()) {
+        client.write(requests[n]?.slice(at, at + 5) ?? "");
+        await setImmediate();
+      }
+    }
+    expect(await takeNetstring(one)).toBe("OK one.example");
+    expect(await takeNetstring(other)).toBe("OK other.example");
+    expect(await takeNetstring(other)).toBe("OK more.example");
+  });
+
+  it("that wait for answers keep what they sent after", async () => {
+    const desk = new Desk();
+    const server = await serve(desk);
+    using one = await RawClient.connect(server.address);
+    using other = await RawClient.connect(server.address);
+    one.write(manyKeys("one").map(ask).join(""));
+    await desk.has(MAX_AWAITED);
+    other.write(manyKeys("other").map(ask).join(""));
+    await desk.has(2 * MAX_AWAITED);
+    for (const [n, key] of manyKeys("one").entries()) {
+      await desk.has(n + 1);
+      while (!desk.asked.includes(key)) await setImmediate();
+      desk.answer(key);
+      expect(await takeNetstring(one)).toBe(`OK ${key}`);
+    }
+  });
+});
+
 describe("several requests in one segment", () => {
   it("are answered in order with one write", async () => {
     const server = await serve(new Desk());

@@ -3,14 +3,20 @@ import { encodeNetstring } from "../../src/server/netstring.ts";
 import type { Protocol } from "../../src/server/protocol.ts";
 import { ProtocolError, type RequestParser } from "../../src/server/request-parser.ts";
 
-/** All requests that a parser finds in `chunks`, latin1 strings, and the code of the error that stopped it. */
+/**
+ * All requests that a parser finds in `chunks`, latin1 strings, and the code of the error that stopped it. Each chunk's memory
+ * is spoilt before the next one comes, as a server does it.
+ */
 export function outcome(parser: RequestParser<string>, chunks: Iterable<string>) {
   const requests: string[] = [];
   try {
     for (const chunk of chunks) {
-      parser.push(Buffer.from(chunk, "latin1"));
+      const octets = Buffer.from(chunk, "latin1");
+      parser.push(octets);
       for (let request = parser.next(); request !== undefined; request = parser.next())
         requests.push(request);
+      parser.keep();
+      octets.fill("7");
     }
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;

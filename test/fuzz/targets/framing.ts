@@ -41,8 +41,12 @@ function parsed(parser: RequestParser<string>, pieces: readonly Buffer[], more: 
   const requests: string[] = [];
   try {
     for (const piece of pieces) {
-      parser.push(piece);
+      const octets = Buffer.from(piece);
+      parser.push(octets);
       for (let next = parser.next(); next !== undefined; next = parser.next()) requests.push(next);
+      parser.keep();
+      // The server's next read takes the same memory.
+      octets.fill("7");
     }
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;

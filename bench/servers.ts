@@ -62,13 +62,6 @@ export class Server implements Target, AsyncDisposable {
     this.#process.kill(name);
   }
 
-  /** Lets it stop by itself. */
-  async stop(): Promise<void> {
-    const ended = once(this.#process, "exit");
-    this.#process.kill("SIGTERM");
-    await ended;
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const ended = once(this.#process, "exit");
@@ -131,7 +124,6 @@ export async function startStsmapd(options: StsmapdOptions): Promise<Server> {
     name,
     // As the unit starts it.
     command: [process.execPath, ...NODE_FLAGS, STSMAPD, "serve", "--config", config],
-    env: { NODE_COMPILE_CACHE: join(folder, "compile-cache") },
     ports,
     replies: REPLIES,
     log: join(folder, `${name}.log`),

@@ -1,6 +1,5 @@
 /** What a cache file costs at start and in memory. */
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { faults, runLoad } from "../load.ts";
 import { loopDelay } from "../metrics.ts";
 import { UNKNOWN } from "../names.ts";
@@ -46,15 +45,6 @@ async function startUp({ rounds }: Surroundings, starts: readonly Start[]): Prom
       rss.push(server.rss);
     }
   }
-}
-
-/** Node writes what it has compiled when it ends by itself, as at every restart but the first. */
-async function fillCompileCache(options: StsmapdOptions | undefined): Promise<void> {
-  if (options === undefined) return;
-  await using server = await startStsmapd(options);
-  // Long enough for what is loaded late.
-  await sleep(1_500);
-  await server.stop();
 }
 
 function startSection(starts: readonly Start[]): Section {
@@ -124,7 +114,6 @@ async function run(surroundings: Surroundings): Promise<Section[]> {
       times: [],
       rss: [],
     });
-  await fillCompileCache(options.get(0));
   await startUp(surroundings, starts);
 
   const rows = [];

@@ -73,7 +73,7 @@ export const systemUptime = (): number => performance.now();
 /** Of the time stopping may take, this part is for lookups to end by themselves, the rest for their TEMP to be written. */
 const PATIENT_PART = 0.8;
 
-/** Milliseconds from when Postfix is served. */
+/** Milliseconds from when Postfix is served: those who waited for a restart are answered first. */
 const ADMIN_DELAY = 25;
 
 /** Milliseconds. */

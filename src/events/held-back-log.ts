@@ -1,5 +1,5 @@
 /** Which domains a rollout holds back, for an administrator who looks through a week of the log. */
-import { LRUCache } from "lru-cache";
+import { growingCache } from "../lookup/growing-cache.ts";
 
 import type { Logger } from "../log.ts";
 import type { MapProfiles } from "../lookup/maps.ts";
@@ -22,7 +22,7 @@ export function heldBackLog(
   maps: () => MapProfiles,
   now: () => number,
 ): (domain: string, profile: MapProfile) => void {
-  const logged = new LRUCache<string, number>({ max: REMEMBERED });
+  const logged = growingCache<number>(REMEMBERED);
   return (domain, profile) => {
     // By identity: a map that a reload has changed meanwhile speaks for itself at the next question.
     const map = Array.from(maps()).find(([, candidate]) => candidate === profile)?.[0];

@@ -1,6 +1,5 @@
 /** What DNS answers, which is counted only, and what DANE discovery finds, which is logged too. */
-import { LRUCache } from "lru-cache";
-
+import { growingCache } from "../lookup/growing-cache.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { DnsError } from "../net/dns/resolver.ts";
@@ -95,7 +94,7 @@ export function daneEvents(log: Logger, metrics: Metrics): DaneEvents {
     ["state"],
   );
   // What was last known is never "unknown", so it cannot tell that a failure begins, lasts or ends.
-  const seen = new LRUCache<string, DaneState["kind"]>({ max: SEEN_DOMAINS });
+  const seen = growingCache<DaneState["kind"]>(SEEN_DOMAINS);
   return (domain, { state, isUnasked = false }, before) => {
     discoveries.add({ state: state.kind });
     const previous = seen.get(domain) ?? before;

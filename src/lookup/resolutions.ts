@@ -1,4 +1,5 @@
 /** The resolutions under way: one a domain, its result on disk and in memory before anybody is told of it. */
+import type { KnownDaneKind } from "../policy/verdict.ts";
 import { rebased } from "../store/rebase.ts";
 import type { Entry, PolicyStore } from "../store/store.ts";
 import type { Stop } from "./deadline.ts";
@@ -17,7 +18,7 @@ import type { Turn } from "./turns.ts";
 export interface ResolutionsDeps extends ResolutionDeps {
   readonly memory: DomainMemory;
   readonly store: PolicyStore;
-  readonly dane: Pick<DaneSource, "withFirstPolicy">;
+  readonly dane: Pick<DaneSource, "withPolicy">;
   readonly events: LookupEvents;
   /** Milliseconds: the longest an answer waits for its policy to reach the disk; after that it is given from memory alone. */
   readonly commitTimeout: number;
@@ -244,10 +245,9 @@ export class Resolutions {
     if (stop.isCalled && !isFetched) return { state, result, isUnreadable, isUnwritten: false };
     // What was known before has been forgotten meanwhile; only a policy fetched since is worth keeping.
     const isForgotten = this.#forgotten.has(domain) && !isFetched;
-    // Of a row that has been deleted meanwhile the DANE state went too.
-    const row = this.#forgotten.has(domain) ? memory.entry(domain) : known;
-    const isFirst = isFetched && row === undefined;
-    const written = isForgotten ? undefined : this.#write(entry, isFirst);
+    // The state goes with every policy, for the row may have been deleted meanwhile, by another process too, and the state with it.
+    const daneState = isFetched ? this.#deps.dane.withPolicy(domain, known === undefined) : undefined;
+    const written = isForgotten ? undefined : this.#write(entry, daneState);
     // A policy is on disk before Postfix is told of it, and so is what the refresher reads next; all else may follow.
     const isWritten = isFetched || trigger === "renewal" ? await written : undefined;
     // A sweep over rows that nobody asks for at the moment must not drive out those that are asked for.
@@ -261,12 +261,11 @@ export class Resolutions {
   }
 
   /** Resolves when `entry` is on disk (then true), or will not be in time; undefined where there is nothing to be written. */
-  #write(entry: Entry, isFirst: boolean): Promise<boolean> | undefined {
-    const { dane, store, events, commitTimeout } = this.#deps;
+  #write(entry: Entry, daneState: KnownDaneKind | undefined): Promise<boolean> | undefined {
+    const { store, events, commitTimeout } = this.#deps;
     const { domain, pin, failure } = entry;
     if (pin === undefined && failure === undefined) return undefined;
-    const write = () => store.put(entry, isFirst ? dane.withFirstPolicy(domain) : undefined);
-    return commit(write, domain, events, commitTimeout);
+    return commit(() => store.put(entry, daneState), domain, events, commitTimeout);
   }
 }
 

@@ -38,7 +38,7 @@ export class MemoryStore implements PolicyStore {
     const row: Row = this.#rows.get(entry.domain) ?? { entry, history: [] };
     row.entry = merged(row.entry, entry);
     addSteps(row.history, entry);
-    if (dane !== undefined) row.dane = dane;
+    if (dane !== undefined) row.dane ??= dane;
     this.#rows.set(entry.domain, row);
   }
 

@@ -26,7 +26,10 @@ const TRIED_AT_ONCE = 100;
 /** What could not be written of a domain. */
 interface Kept {
   readonly entry: Entry;
+  /** The DANE state that came with it, for a row that has none. */
   readonly dane: KnownDaneKind | undefined;
+  /** The DANE state that was noted since. */
+  readonly noted?: KnownDaneKind | undefined;
 }
 
 /**
@@ -102,7 +105,8 @@ export class RetryingStore implements PolicyStore {
   }
 
   lastDane(domain: string): KnownDaneKind | undefined {
-    return this.#kept.get(domain)?.dane ?? this.#inner.lastDane(domain);
+    const kept = this.#kept.get(domain);
+    return kept?.noted ?? this.#inner.lastDane(domain) ?? kept?.dane;
   }
 
   /** Of a domain whose row is kept, so is this: it goes to the disk with the row, and nobody waits for it. */
@@ -111,7 +115,7 @@ export class RetryingStore implements PolicyStore {
     await this.#putting.get(domain);
     const kept = this.#kept.get(domain);
     if (kept === undefined) return this.#inner.noteDane(domain, kind);
-    this.#kept.set(domain, { ...kept, dane: kind });
+    this.#kept.set(domain, { ...kept, noted: kind });
   }
 
   deleteExpired(now: number, unusedSince: number): Promise<number> {
@@ -180,8 +184,12 @@ export class RetryingStore implements PolicyStore {
     const { domain } = entry;
     const before = this.#kept.get(domain);
     this.#kept.delete(domain);
-    const kept = before ? { entry: merged(before.entry, entry), dane: dane ?? before.dane } : { entry, dane };
-    this.#kept.set(domain, kept);
+    const both = before && {
+      entry: merged(before.entry, entry),
+      dane: dane ?? before.dane,
+      noted: before.noted,
+    };
+    this.#kept.set(domain, both ?? { entry, dane });
     const [oldest] = this.#kept.keys();
     if (oldest !== undefined && this.#kept.size > this.#mostKept) this.#kept.delete(oldest);
     this.#arm();
@@ -222,11 +230,12 @@ export class RetryingStore implements PolicyStore {
 
   /** True too where there is nothing left to be tried. */
   async #wasWritten(kept: Kept): Promise<boolean> {
-    const { entry, dane } = kept;
+    const { entry, dane, noted } = kept;
     const isStillKept = () => this.#kept.get(entry.domain) === kept;
     if (!isStillKept()) return true;
     try {
       await this.#put(entry, dane);
+      if (noted !== undefined) await this.#inner.noteDane(entry.domain, noted);
     } catch (error) {
       if (isWorthRetry(error)) return false;
     }

@@ -62,7 +62,7 @@ export class SqliteStatements {
     ];
     steps.sort((a, b) => Number(a.at) - Number(b.at));
     for (const step of steps) if (step.at !== null) this.#addStep(step);
-    if (dane !== undefined) this.#all.noteDane.run({ domain, kind: dane });
+    if (dane !== undefined) this.#all.fillDane.run({ domain, kind: dane });
   }
 
   /** A step is one that is later than the last and says something else. */
@@ -165,6 +165,7 @@ function prepareAll(db: Database.Database) {
          SELECT first_seen FROM id_history WHERE domain = :domain
          ORDER BY first_seen DESC LIMIT 1 OFFSET ${HISTORY_LENGTH})`,
     ),
+    fillDane: db.prepare("INSERT INTO dane (domain, kind) VALUES (:domain, :kind) ON CONFLICT DO NOTHING"),
     noteDane: db.prepare(
       `INSERT INTO dane (domain, kind) SELECT :domain, :kind FROM domain WHERE domain = :domain
        ON CONFLICT (domain) DO UPDATE SET kind = excluded.kind WHERE kind <> excluded.kind`,

@@ -134,7 +134,7 @@ export interface PolicyStore {
    * A pin fetched earlier than the one stored, or none, leaves the stored one in place; the failure and the times of
    * the check are those of the newer `checkedAt`; `usedAt` never goes back.
    *
-   * @param dane the DANE state of the domain, where it is known already; noted in the same transaction
+   * @param dane the DANE state of the domain, where it is known already; noted in the same transaction if the domain has none
    */
   put(entry: Entry, dane?: KnownDaneKind): Promise<void>;
 
@@ -144,7 +144,7 @@ export interface PolicyStore {
   /** The DANE state last known of a domain that has a row; it stands in while DNS cannot be asked, through restarts too. */
   lastDane(domain: string): KnownDaneKind | undefined;
 
-  /** Remembers it for {@link lastDane}, if the domain has a row; resolves when it is on disk. */
+  /** Remembers it for {@link lastDane}, in place of what was known before, if the domain has a row; resolves when it is on disk. */
   noteDane(domain: string, kind: KnownDaneKind): Promise<void>;
 
   /** Forgets the row and its history; resolves when that is on disk. What was put before is forgotten, what is put later stays. */

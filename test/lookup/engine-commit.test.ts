@@ -199,8 +199,8 @@ it("nobody waits for the disk again where the policy itself could not be written
   expect([kept, world.events.storeFailures]).toEqual([1, [`write ${D}: full`]]);
 });
 
-it("the first policy of a domain takes a DANE state along that is known already, and no later one does", async () => {
-  const dane: DaneSource = { ...NO_DANE, withFirstPolicy: () => "none" };
+it("each policy of a domain takes a DANE state along that is known already", async () => {
+  const dane: DaneSource = { ...NO_DANE, withPolicy: () => "none" };
   const puts: unknown[] = [];
   await using world = await startWorld({
     dane,
@@ -222,13 +222,19 @@ it("the first policy of a domain takes a DANE state along that is known already,
   await world.recheck(D);
   expect(puts).toEqual([
     ["1", "none"],
-    ["2", undefined],
+    ["2", "none"],
   ]);
 });
 
-it("so does a policy fetched while the row of the domain was deleted, and none that has a row from elsewhere", async () => {
-  const dane: DaneSource = { ...NO_DANE, withFirstPolicy: () => "none" };
-  for (const isDeleted of [true, false]) {
+it("so a state is not lost where the row was deleted while a policy was fetched, and none is replaced", async () => {
+  const dane: DaneSource = { ...NO_DANE, withPolicy: () => "none" };
+  const cases = [
+    { isDeleted: true, isForgottenFirst: true },
+    // Another process deletes, which is noticed only after a while.
+    { isDeleted: true, isForgottenFirst: false },
+    { isDeleted: false, isForgottenFirst: true },
+  ];
+  for (const { isDeleted, isForgottenFirst } of cases) {
     await using world = await startWorld({ dane });
     world.publish(D);
     await world.ask(D);
@@ -239,8 +245,9 @@ it("so does a policy fetched while the row of the domain was deleted, and none t
     world.askNow(D);
     if (isDeleted) await world.store.delete(D);
     else await world.store.noteDane(D, "all");
-    world.engine.forget(D);
+    if (isForgottenFirst) world.engine.forget(D);
     await resolved;
+    world.engine.forget(D);
     expect([world.store.get(D)?.pin?.recordId, world.store.lastDane(D)]).toEqual([
       "2",
       isDeleted ? "none" : "all",

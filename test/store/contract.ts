@@ -233,13 +233,15 @@ export function describeStore(name: string, open: () => PolicyStore): void {
         expect(store.lastDane("a")).toBe("all");
       });
 
-      it("keep what came with a put, and a put without it changes nothing", async () => {
+      it("keep what came with a put where there was none, and no put changes what was there", async () => {
         await store.put(entry("a"), "none");
         expect(store.lastDane("a")).toBe("none");
         await store.put(entry("a", { checkedAt: T0 + 1 }));
         await store.put(entry("b", { checkedAt: T0 + 1 }));
         expect([store.lastDane("a"), store.lastDane("b")]).toEqual(["none", undefined]);
         await store.put(entry("a", { checkedAt: T0 + 2 }), "all");
+        expect(store.lastDane("a")).toBe("none");
+        await store.noteDane("a", "all");
         expect(store.lastDane("a")).toBe("all");
       });
 

@@ -92,15 +92,15 @@ export class DaneCache implements DaneMemory {
     return withLastKnown({ kind: "unknown", reason }, this.#lastKnown(domain, known));
   }
 
-  withFirstPolicy(domain: string): KnownDaneKind | undefined {
+  withPolicy(domain: string, isFirst: boolean): KnownDaneKind | undefined {
     let known = this.#known.get(domain);
     if (known === undefined || this.#deps.now() >= known.until) {
-      const unasked = this.#deps.discoverUnasked(domain);
+      const unasked = isFirst ? this.#deps.discoverUnasked(domain) : undefined;
       known = unasked && this.#found(domain, unasked, undefined);
     }
     if (known === undefined || known.state.kind === "unknown") return undefined;
     // Whatever becomes of the policy becomes of it.
-    known.kept = true;
+    if (isFirst) known.kept = true;
     return known.state.kind;
   }
 

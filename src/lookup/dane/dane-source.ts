@@ -16,8 +16,12 @@ export interface DaneSource {
   find(domain: string, acceptsLastKnown: boolean): KnownDane | Promise<KnownDane>;
   /** What can be said of `domain` at once: "unknown", with what was last known, where memory does not hold it. Asks nothing. */
   atHand(domain: string): DaneState;
-  /** The state that is to go to disk together with the first policy of `domain`, where it is there without asking. */
-  withFirstPolicy(domain: string): KnownDaneKind | undefined;
+  /**
+   * The state that is to go to disk together with a policy of `domain`, for a row that has none, where it is there without asking.
+   *
+   * @param isFirst the domain has no row yet, so nobody has to write the state for itself
+   */
+  withPolicy(domain: string, isFirst: boolean): KnownDaneKind | undefined;
   /**
    * Has `known`, as `find` gave it, on disk before an answer rests on it: a crash and dead DNS must not leave a policy without it.
    *
@@ -39,7 +43,7 @@ export const DANE_NOT_ASKED: KnownDane = { state: { kind: "none" }, until: Infin
 export const NO_DANE: DaneSource = {
   find: () => DANE_NOT_ASKED,
   atHand: () => DANE_NOT_ASKED.state,
-  withFirstPolicy: () => undefined,
+  withPolicy: () => undefined,
   keep: () => undefined,
 };
 

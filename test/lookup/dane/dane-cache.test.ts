@@ -402,23 +402,31 @@ describe("what an answer by a policy rests on", () => {
   });
 });
 
-describe("with the first policy of a domain", () => {
+describe("with a policy of a domain", () => {
   it("goes what is known in memory, and is not written by itself", async () => {
     const { cache, clock, learn } = startCache();
-    expect(cache.withFirstPolicy(D), "nothing is known").toBeUndefined();
+    expect(cache.withPolicy(D, true), "nothing is known").toBeUndefined();
     await learn(all);
     const known = await cache.find(D, false);
-    expect(cache.withFirstPolicy(D)).toBe("all");
+    expect(cache.withPolicy(D, true)).toBe("all");
     expect(cache.keep(D, known)).toBeUndefined();
     clock.advance(MINUTE);
-    expect(cache.withFirstPolicy(D), "it holds no more").toBeUndefined();
+    expect(cache.withPolicy(D, true), "it holds no more").toBeUndefined();
+  });
+
+  it("goes what is known along with a later one, and is written by itself all the same", async () => {
+    const { cache, learn } = startCache();
+    await learn(all);
+    const known = await cache.find(D, false);
+    expect(cache.withPolicy(D, false)).toBe("all");
+    expect(cache.keep(D, known)).toBeInstanceOf(Promise);
   });
 
   it("goes none at once where nothing is asked", async () => {
     const { cache, remembered, rely } = startAfterRestart(undefined, async () => none, {
       isUnasked: () => true,
     });
-    expect(cache.withFirstPolicy(D)).toBe("none");
+    expect(cache.withPolicy(D, true)).toBe("none");
     expect(cache.find(D, true)).toMatchObject({ state: none });
     await rely();
     expect(remembered).toEqual([]);
@@ -429,7 +437,7 @@ describe("with the first policy of a domain", () => {
     const { cache, clock, remembered, rely } = startAfterRestart(undefined, async () => none, deps);
     await cache.find(D, false);
     clock.advance(MINUTE);
-    expect(cache.withFirstPolicy(D)).toBe("none");
+    expect(cache.withPolicy(D, true)).toBe("none");
     await rely();
     expect(remembered).toEqual([]);
   });

@@ -131,6 +131,23 @@ async function changePolicies(): Promise<void> {
   questions.policiesChanged();
 }
 
+/** As an administrator does, who wants to see all of it. */
+async function listCache(): Promise<void> {
+  let known = 0;
+  try {
+    for await (const page of new AdminClient(daemon.admin).list({}))
+      known += page.filter(({ domain }) => domain.startsWith("known")).length;
+  } catch (error) {
+    questions.error("no list of the cache", String(error));
+    return;
+  }
+  if (known !== domains) questions.error("a list that is not whole", `${known} known domains`);
+}
+
+/**
+ * In an order, and in a time, in which no domain meets two outages of the policy hosts one after the other: a fetch that fails is
+ * tried again after five minutes and when somebody asks, which takes up to a minute and a half, and then only after ten.
+ */
 const EVENTS: readonly (readonly [name: string, run: () => Promise<void> | void])[] = [
   ["policies change", changePolicies],
   ["name server stopped and started", () => outage("dns-down")],
@@ -138,6 +155,8 @@ const EVENTS: readonly (readonly [name: string, run: () => Promise<void> | void]
   ["policy hosts stopped and started", () => outage("hosts-down")],
   ["policies change", changePolicies],
   ["name server silent", () => outage("dns-silent")],
+  ["the cache listed", listCache],
+  ["all clients hang up", () => sessions.hangUp()],
 ];
 
 async function letThingsHappen(): Promise<void> {

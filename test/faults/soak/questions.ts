@@ -12,8 +12,11 @@ const FORMERLY_FRESH = 0.01;
 /** Of these so many are remembered. */
 const REMEMBERED = 1_000;
 
-/** Milliseconds within which a changed policy must be told: its TTL, an outage, and a back-off of a failed fetch. */
-const NOTICED_WITHIN = 20 * 60_000;
+/**
+ * Milliseconds within which a changed policy must be told: its TTL, an outage, and a back-off of a failed fetch, each with the time
+ * until somebody asks.
+ */
+const NOTICED_WITHIN = 15 * 60_000;
 
 /** Milliseconds after the end of an outage in which new domains may still be unknown. */
 const GRACE = 5_000;

@@ -62,8 +62,15 @@ export class Sessions implements Disposable {
     this.#done = this.#done.filter((session) => !isOver(session));
   }
 
-  [Symbol.dispose](): void {
+  /** Closes all connections that are not waiting for an answer. */
+  hangUp(): void {
     for (const session of [...this.#idle, ...this.#done]) session[Symbol.dispose]();
+    this.#idle = [];
+    this.#done = [];
+  }
+
+  [Symbol.dispose](): void {
+    this.hangUp();
   }
 
   /** Any of them, so that each has its pauses. */

@@ -112,7 +112,9 @@ export function judgeUnit(unit: UnitFacts | undefined, listen: Config["listen"])
   if (unit === undefined) return skipped("unit", "systemd has no stsmapd.service here");
   const { active, enabled, sockets } = unit;
   const runs = active === "active" || active === "reloading";
-  const conflict = judgeConflict(runs, heldTwice(listen, sockets));
+  // A socket unit that is only enabled is not why the daemon does not run.
+  const inTheWay = runs ? sockets : sockets.filter(({ isActive }) => isActive);
+  const conflict = judgeConflict(runs, heldTwice(listen, inTheWay));
   if (conflict !== undefined) return conflict;
   const starters = servedBy(listen, sockets);
   const waiting = starters.find(({ isActive }) => isActive);
@@ -136,8 +138,6 @@ function judgeConflict(runs: boolean, held: ReturnType<typeof heldTwice>): Findi
   if (held === undefined) return undefined;
   const { address, socket } = held;
   const { unit, name, isActive } = socket;
-  // One that is only enabled is not why the daemon does not run.
-  if (!runs && !isActive) return undefined;
   const judge = runs ? warning : problem;
   const text = `${unit} ${isActive ? "has" : "will have"} ${address}, and the daemon is to listen there itself: it cannot start${runs ? " again" : ""}`;
   return judge("unit", text, [

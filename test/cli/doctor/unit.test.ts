@@ -124,4 +124,12 @@ describe("an address that a socket unit has too", () => {
       found: expect.stringMatching(/^stsmapd\.socket will have 127\.0\.0\.1:8461, .* cannot start again$/),
     });
   });
+
+  it("is found behind one that a unit only will have", () => {
+    const sockets = [units["inactive enabled"], { ...tcpTable, isActive: true }];
+    expect(judge("failed enabled", sockets, ["127.0.0.1:8461", "127.0.0.1:8462"])).toMatchObject({
+      status: "problem",
+      found: expect.stringMatching(/^stsmapd-tcp-table\.socket has 127\.0\.0\.1:8462, .* cannot start$/),
+    });
+  });
 });

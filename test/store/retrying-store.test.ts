@@ -130,11 +130,11 @@ describe("what could not be written", () => {
       await write(row);
     };
     const store = new RetryingStore(disk);
-    const put = store.put(entry("a"));
-    const noted = store.noteDane("a", "none");
-    const closed = store.close();
+    const work = [store.put(entry("a")), store.noteDane("a", "none")];
+    const closed = beforeClosing(disk, store);
     gate.resolve();
-    await expect(Promise.all([put, noted, closed])).resolves.toBeDefined();
+    await Promise.all(work);
+    expect((await closed).dane).toBe("none");
   });
 
   it("is written with the DANE state noted meanwhile, the last of them", async () => {
@@ -147,14 +147,7 @@ describe("what could not be written", () => {
     await store.rebase(T0 + DAY);
     expect(store.lastDane("a")).toBe("all");
     mend();
-    let written: unknown;
-    const close = disk.close.bind(disk);
-    disk.close = () => {
-      written = disk.lastDane("a");
-      return close();
-    };
-    await store.close();
-    expect(written).toBe("all");
+    expect((await beforeClosing(disk, store)).dane).toBe("all");
   });
 
   it("is dropped where another process deleted the row, and only there", async () => {
@@ -180,12 +173,13 @@ describe("what could not be written", () => {
   });
 });
 
-/** Closes `store`, and tells what its disk held just before it was closed itself. */
+/** Closes `store`, and tells what its disk held, and of the domain `a` the DANE state, just before it was closed itself. */
 async function beforeClosing(disk: PolicyStore, store: PolicyStore) {
   const close = disk.close.bind(disk);
-  let last = disk.list({}, "", 1000);
+  const held = () => ({ entries: disk.list({}, "", 1000).entries, dane: disk.lastDane("a") });
+  let last = held();
   disk.close = () => {
-    last = disk.list({}, "", 1000);
+    last = held();
     return close();
   };
   await store.close();

@@ -24,6 +24,6 @@ it("its watchdog's questions are as docs/metrics.md says", () => {
   expect(read("docs/metrics.md")).toContain(`one more every ${seconds / 3} seconds`);
 });
 
-it("goes on where the kernel, for want of memory, ends the search for damage", () => {
+it("tells systemd to go on where the kernel, for want of memory, ends the search for damage", () => {
   expect(UNIT).toMatch(/^OOMPolicy=continue$/m);
 });

@@ -12,16 +12,15 @@ import {
 import type { CacheRecord } from "../../../src/lookup/cache/record.ts";
 import { Overrides } from "../../../src/lookup/overrides.ts";
 import { StoreCacheAdmin } from "../../../src/lookup/cache/store-cache-admin.ts";
-import { LookupEngine } from "../../../src/lookup/engine.ts";
 import { MemoryStore } from "../../../src/store/memory-store.ts";
-import type { Entry, PolicyStore } from "../../../src/store/store.ts";
+import type { Entry } from "../../../src/store/store.ts";
 import { parseConfig } from "../../../src/config.ts";
-import { lookupRules } from "../../../src/parts/lookup.ts";
+import { bareAdmin } from "../../helpers/bare-cache-admin.ts";
 import { DAY, HOUR, MINUTE, SECOND } from "../../helpers/clock.ts";
 import { collect } from "../../helpers/collect.ts";
 import type { DaneMemory } from "../../../src/lookup/dane/dane-source.ts";
 import { fixedDane } from "../../helpers/dane-source.ts";
-import { DEFAULTS, MAPS, secure, startWorld, type World, type WorldOptions } from "../../helpers/world.ts";
+import { MAPS, secure, startWorld, type World, type WorldOptions } from "../../helpers/world.ts";
 import { DAY as DAY_MS, T0, entry, failure, pin } from "../../store/entries.ts";
 
 const D = "d.example";
@@ -44,47 +43,9 @@ function adminOf(
   });
 }
 
-function refuse(): never {
-  throw new TypeError("nothing should be asked");
-}
-
 /** Milliseconds from {@link T0}, as the format writes them. */
 function later(milliseconds: number): string {
   return new Date(T0 + milliseconds).toISOString();
-}
-
-/** Over a store alone, at {@link T0}: whoever asks the network is thrown at. */
-function bareAdmin(store: PolicyStore, config = DEFAULTS): StoreCacheAdmin {
-  const dane = fixedDane({ kind: "none" });
-  const engine = new LookupEngine({
-    resolver: { resolve: refuse },
-    fetcher: { fetch: refuse },
-    store,
-    dane,
-    events: {
-      resolved: refuse,
-      deadlinePassed: refuse,
-      turnedAway: refuse,
-      heldBack: refuse,
-      storeFailed: refuse,
-      failed: refuse,
-    },
-    freshness: DEFAULTS.freshness,
-    options: { ...DEFAULTS.store, ...DEFAULTS.lookup, commitTimeout: 5_000, mostWaiting: 50_000 },
-    now: () => T0,
-    random: () => 0.5,
-  });
-  const rules = lookupRules(config, undefined);
-  const options = { recheckMin: MINUTE, pace: 1, concurrency: 4 };
-  return new StoreCacheAdmin({
-    store,
-    engine,
-    dane,
-    rules: () => rules,
-    isDaemon: true,
-    now: () => T0,
-    options,
-  });
 }
 
 /** A world in which the policy of {@link D} is held. */
@@ -164,22 +125,26 @@ describe("list", () => {
     expect(rows.map(({ domain }) => domain)).toEqual(domains);
   });
 
-  it("goes by pages that let other work in between", async () => {
-    await using world = await startWorld();
-    const rows = Array.from({ length: 100 }, (_, index) => entry(`d${index}.example`));
-    await Promise.all(rows.map((row) => world.store.put(row)));
+  it("goes by pages, and who waits for a millisecond has a turn between any two", async () => {
+    const store = await storeOf(100);
     let turns = 0;
-    let timer = setImmediate(function turn() {
+    let timer = setTimeout(function turn() {
       turns++;
-      timer = setImmediate(turn);
-    });
+      timer = setTimeout(turn, 1);
+    }, 1);
     const sizes: number[] = [];
-    for await (const page of adminOf(world).list({})) sizes.push(page.length);
-    clearImmediate(timer);
+    for await (const page of bareAdmin(store).list({})) sizes.push(page.length);
+    clearTimeout(timer);
     expect(sizes).toEqual([...Array.from({ length: 12 }, () => 8), 4]);
     expect(turns).toBeGreaterThanOrEqual(12);
   });
 });
+
+async function storeOf(rows: number): Promise<MemoryStore> {
+  const store = new MemoryStore();
+  for (let index = 0; index < rows; index++) await store.put(entry(`d${index}.example`));
+  return store;
+}
 
 describe("show", () => {
   it("tells of a policy that is held: the row, the history, what is next, and what each map is answered", async () => {

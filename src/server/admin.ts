@@ -28,7 +28,10 @@ export interface AdminRequest {
 type AdminAnswer =
   | { readonly status: number; readonly json: unknown }
   | { readonly status: number; readonly type: string; readonly text: string }
-  /** JSON Lines, written as fast as the client reads. A failure on the way becomes a last line `{"error":…}`. */
+  /**
+   * JSON Lines, written as fast as the client reads. A failure on the way becomes a last line `{"error":…}`. Who searches for
+   * long gives empty chunks meanwhile: at one it ends if the client is gone, and the connection does not pass for idle.
+   */
   | { readonly status: number; readonly lines: AsyncIterable<string> };
 
 export interface AdminRoute {
@@ -52,6 +55,8 @@ export class AdminRequestError extends Error {
 
 export interface AdminServerOptions extends UnixSocketOptions {
   readonly path: string;
+  /** Milliseconds after which a connection without traffic ends; 5 minutes by default. */
+  readonly idleTimeout?: number;
 }
 
 export interface AdminServer {
@@ -72,11 +77,11 @@ const IDLE_TIMEOUT = 300_000;
  * @throws {ListenError}
  */
 export async function listenAdmin(
-  { path, ...options }: AdminServerOptions,
+  { path, idleTimeout, ...options }: AdminServerOptions,
   routes: readonly AdminRoute[],
   onError: (error: unknown) => void,
 ): Promise<AdminServer> {
-  const server = httpServer(routes, onError);
+  const server = httpServer(routes, onError, idleTimeout);
   let remove: () => Promise<void>;
   try {
     remove = await listenOnUnixSocket(server, path, options, MAX_CONNECTIONS);
@@ -116,7 +121,11 @@ export async function listenAdminOnTcp(
   };
 }
 
-function httpServer(routes: readonly AdminRoute[], onError: (error: unknown) => void): Server {
+function httpServer(
+  routes: readonly AdminRoute[],
+  onError: (error: unknown) => void,
+  idleTimeout = IDLE_TIMEOUT,
+): Server {
   const server = createServer({
     maxHeaderSize: MAX_HEADER,
     headersTimeout: HEAD_TIMEOUT,
@@ -124,7 +133,7 @@ function httpServer(routes: readonly AdminRoute[], onError: (error: unknown) => 
     connectionsCheckingInterval: 1_000,
   });
   server.maxConnections = MAX_CONNECTIONS;
-  server.timeout = IDLE_TIMEOUT;
+  server.timeout = idleTimeout;
   server.on("request", (request, response) => {
     serve(request, response, routes, onError).catch(() => response.destroy());
   });
@@ -155,9 +164,11 @@ async function serve(
   response.statusCode = answer.status;
   if ("lines" in answer) {
     response.setHeader("Content-Type", "application/jsonl");
+    response.flushHeaders();
     // That the client went away is no fault of ours.
     const report = (error: unknown) => void (response.destroyed || onError(error));
-    await pipeline(Readable.from(withFailure(answer.lines, report), { objectMode: false }), response);
+    const lines = withFailure(notIdle(answer.lines, response), report);
+    await pipeline(Readable.from(lines, { objectMode: false }), response);
     return;
   }
   if ("json" in answer) {
@@ -218,5 +229,14 @@ async function* withFailure(
   } catch (error) {
     const answer = failure(error, onError);
     if ("json" in answer) yield `${JSON.stringify(answer.json)}\n`;
+  }
+}
+
+/** Restarts the idle timer at each chunk, since an empty one is not written. */
+async function* notIdle(lines: AsyncIterable<string>, response: ServerResponse): AsyncGenerator<string> {
+  for await (const chunk of lines) {
+    const { socket } = response;
+    socket?.setTimeout(socket.timeout ?? 0);
+    yield chunk;
   }
 }

@@ -7,7 +7,7 @@ import { AdminRequestError } from "./admin.ts";
 import type { AdminRequest, AdminRoute } from "./admin.ts";
 import { splitLines } from "./lines.ts";
 
-/** Characters after which lines are written: a write costs as much as some rows. */
+/** Characters after which lines of full pages are written: a write costs as much as some rows. */
 const WRITE_SIZE = 8 * 1024;
 
 const MODES: readonly PolicyMode[] = ["enforce", "testing", "none"];
@@ -55,11 +55,12 @@ export function cacheRoutes(cache: CacheAdmin): readonly AdminRoute[] {
   ];
 }
 
+/** Behind an empty page nothing waits, and where nothing did, the chunk is empty too. */
 async function* pagesToLines(pages: AsyncIterable<readonly unknown[]>): AsyncGenerator<string> {
   let lines = "";
   for await (const page of pages) {
     for (const item of page) lines += jsonLine(item);
-    if (lines.length < WRITE_SIZE) continue;
+    if (page.length > 0 && lines.length < WRITE_SIZE) continue;
     yield lines;
     lines = "";
   }

@@ -1,54 +1,15 @@
 /** The admin socket: who may use it, what it bears, and that a broken client disturbs nothing. */
 import { once } from "node:events";
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { request } from "node:http";
-import { connect, type Socket } from "node:net";
-import { tmpdir } from "node:os";
+import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { text } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
-import { AdminRequestError, listenAdmin, type AdminRoute, type AdminServer } from "../../src/server/admin.ts";
+import { AdminRequestError, listenAdmin, type AdminRoute } from "../../src/server/admin.ts";
 import { ListenError } from "../../src/server/listen-error.ts";
 import { splitLines } from "../../src/server/lines.ts";
 import { collect } from "../helpers/collect.ts";
-
-class Running implements AsyncDisposable {
-  readonly folder = mkdtempSync(join(tmpdir(), "stsmapd-admin-"));
-  readonly path = join(this.folder, "admin.sock");
-  readonly errors: unknown[] = [];
-  #server: AdminServer | undefined;
-
-  async start(routes: readonly AdminRoute[] = [], mode = 0o660): Promise<this> {
-    const options = { path: this.path, mode, owner: undefined, group: undefined };
-    this.#server = await listenAdmin(options, routes, (error) => this.errors.push(error));
-    return this;
-  }
-
-  async ask(method: string, path: string, body?: string): Promise<{ status: number; text: string }> {
-    const call = request({ socketPath: this.path, method, path, agent: false });
-    call.on("error", () => {});
-    call.end(body);
-    const [response] = await once(call, "response");
-    return { status: response.statusCode, text: await text(response) };
-  }
-
-  async raw(): Promise<Socket> {
-    const socket = connect(this.path);
-    socket.on("error", () => {});
-    await once(socket, "connect");
-    return socket;
-  }
-
-  async close(): Promise<void> {
-    await this.#server?.close();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-    rmSync(this.folder, { recursive: true });
-  }
-}
+import { RunningAdmin } from "../helpers/running-admin.ts";
 
 const PING: AdminRoute = { method: "GET", path: "/ping", handle: () => ({ status: 200, json: "pong" }) };
 const ACT: AdminRoute = { ...PING, method: "POST", path: "/act" };
@@ -98,7 +59,7 @@ async function split(...chunks: readonly string[]): Promise<string[]> {
 
 describe("the socket", () => {
   it("is for its owner and group, and gone at the end", async () => {
-    await using running = await new Running().start([PING]);
+    await using running = await new RunningAdmin().start([PING]);
     const { mode } = statSync(running.path);
     expect(mode & 0o777).toBe(0o660);
     await running.close();
@@ -107,7 +68,7 @@ describe("the socket", () => {
   });
 
   it("refuses one that is in use, a file that is no socket, and a folder that is not there", async () => {
-    await using running = await new Running().start([PING]);
+    await using running = await new RunningAdmin().start([PING]);
     const file = join(running.folder, "file");
     writeFileSync(file, "");
     for (const path of [running.path, file, join(running.folder, "none", "s")]) {
@@ -128,7 +89,7 @@ describe("a request", () => {
     ["GET", "/refuse", 400, '{"error":"not like this"}\n'],
     ["GET", "/fail", 500, '{"error":"a fault of our own"}\n'],
   ])("%s %s is answered %i %s", async (method, path, status, answer) => {
-    await using running = await new Running().start([
+    await using running = await new RunningAdmin().start([
       PING,
       ECHO,
       {
@@ -145,7 +106,7 @@ describe("a request", () => {
   });
 
   it("with a body where none is taken is refused, and where one is, taken", async () => {
-    await using running = await new Running().start([ACT, ECHO]);
+    await using running = await new RunningAdmin().start([ACT, ECHO]);
     expect(await running.ask("POST", "/act", "x".repeat(100_000))).toMatchObject({ status: 413 });
     expect(await running.ask("POST", "/echo/a", "body")).toEqual({
       status: 200,
@@ -154,7 +115,7 @@ describe("a request", () => {
   });
 
   it("that is no HTTP, or too long, ends its connection and disturbs nothing", async () => {
-    await using running = await new Running().start([PING]);
+    await using running = await new RunningAdmin().start([PING]);
     for (const octets of [
       "8:QUERY ab,",
       "\0\x01\x02\r\n\r\n",
@@ -169,7 +130,7 @@ describe("a request", () => {
   });
 
   it("that never comes holds nobody up, and at most 16 are let in", async () => {
-    await using running = await new Running().start([PING]);
+    await using running = await new RunningAdmin().start([PING]);
     const idle = await Promise.all(Array.from({ length: 15 }, () => running.raw()));
     expect(await running.ask("GET", "/ping")).toMatchObject({ status: 200 });
     idle.push(await running.raw());
@@ -182,7 +143,7 @@ describe("a request", () => {
 describe("lines", () => {
   it("are made only as fast as they are read, and no more when nobody does", async () => {
     const { route, made, ended } = endless();
-    await using running = await new Running().start([route, PING]);
+    await using running = await new RunningAdmin().start([route, PING]);
     const socket = await running.raw();
     socket.pause();
     socket.write("GET /endless HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -206,20 +167,45 @@ describe("lines", () => {
       path: "/lines",
       handle: () => ({ status: 200, lines: failing() }),
     };
-    await using running = await new Running().start([route]);
+    await using running = await new RunningAdmin().start([route]);
     expect(await running.ask("GET", "/lines")).toEqual({ status: 200, text: '1\n{"error":"disk full"}\n' });
     expect(running.errors).toHaveLength(1);
   });
 
   it("are cut off when the server closes", async () => {
     const { route, ended } = endless();
-    await using running = await new Running().start([route]);
+    await using running = await new RunningAdmin().start([route]);
     const socket = await running.raw();
     socket.write("GET /endless HTTP/1.1\r\nHost: x\r\n\r\n");
     await once(socket, "data");
     socket.resume();
     await Promise.all([running.close(), once(socket, "close"), ended]);
     expect(running.errors).toEqual([]);
+  });
+});
+
+describe("a connection without traffic", () => {
+  const idleTimeout = 100;
+
+  it("ends after a while", async () => {
+    const route: AdminRoute = { ...PING, handle: () => new Promise(() => {}) };
+    await using running = await new RunningAdmin().start([route], { idleTimeout });
+    const socket = await running.raw();
+    socket.write("GET /ping HTTP/1.1\r\nHost: x\r\n\r\n");
+    expect(await text(socket)).toBe("");
+  });
+
+  it("stays while empty chunks say that lines are searched for", async () => {
+    async function* lines(): AsyncGenerator<string> {
+      for (let elapsed = 0; elapsed < 3 * idleTimeout; elapsed += 20) {
+        await sleep(20);
+        yield "";
+      }
+      yield "1\n";
+    }
+    const route: AdminRoute = { ...PING, handle: () => ({ status: 200, lines: lines() }) };
+    await using running = await new RunningAdmin().start([route], { idleTimeout });
+    expect(await running.ask("GET", "/ping")).toEqual({ status: 200, text: "1\n" });
   });
 });
 

@@ -127,7 +127,10 @@ export interface ImportOptions {
 
 /** Every method fails with a {@link StoreError} where the store does, and with whatever its way to the cache may fail with. */
 export interface CacheAdmin {
-  /** All rows that `filter` lets through, by pages in the order of names. An export is a list of all. */
+  /**
+   * All rows that `filter` lets through, by pages in the order of names. An export is a list of all. A page may be empty: more
+   * is looked through only as long as somebody reads.
+   */
   list(filter: CacheFilter): AsyncIterable<readonly CacheRecord[]>;
 
   /** @param domain lower-case A-labels, as everywhere here */

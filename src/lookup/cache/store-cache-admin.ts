@@ -74,7 +74,7 @@ export class StoreCacheAdmin implements CacheAdmin {
       const page = store.list(storeFilter, after, PAGE);
       const sources = { rules: rules(), dane, store, now: now() };
       const entries = wouldEnforce ? page.entries.filter(heldBackBy(map, sources)) : page.entries;
-      if (entries.length > 0) yield entries.map(toRecord);
+      yield entries.map(toRecord);
       after = page.next;
       await (isDaemon ? sleep(PAUSE) : nextTurn());
     }

@@ -138,6 +138,12 @@ describe("list", () => {
     expect(sizes).toEqual([...Array.from({ length: 12 }, () => 8), 4]);
     expect(turns).toBeGreaterThanOrEqual(12);
   });
+
+  it("gives the pages of which nothing was let through too: at each, one may stop", async () => {
+    const store = await storeOf(20);
+    const pages = await collect(bareAdmin(store).list({ failed: true }));
+    expect(pages).toEqual([[], [], []]);
+  });
 });
 
 async function storeOf(rows: number): Promise<MemoryStore> {

@@ -250,8 +250,11 @@ async function drain(
 ): Promise<void> {
   const patience = setTimeout(() => engine.stop(), timeout * PATIENT_PART);
   const signal = AbortSignal.timeout(timeout);
-  await Promise.all(listeners.map(({ server }) => server.drain(signal)));
-  clearTimeout(patience);
+  try {
+    await Promise.all(listeners.map(({ server }) => server.drain(signal)));
+  } finally {
+    clearTimeout(patience);
+  }
 }
 
 async function releaseAll(releases: readonly Release[], log: Logger): Promise<void> {

@@ -21,6 +21,7 @@ export class Clients {
   readonly #events: ClientEvents;
   readonly #connectionEvents: ConnectionEvents;
   readonly #connections = new Set<Connection>();
+  readonly #awaitingNobody: (() => void)[] = [];
   #saidFull = false;
 
   constructor(max: number, protocol: Protocol, events: ClientEvents) {
@@ -52,9 +53,12 @@ export class Clients {
     this.#connections.add(new Connection(accepted, this.#protocol, this.#connectionEvents));
   }
 
-  /** Resolves when all who are connected now are gone. */
+  /** Resolves when nobody is connected. */
   async gone(): Promise<void> {
-    await Promise.all([...this.#connections].map((connection) => connection.closed()));
+    if (this.count === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#awaitingNobody.push(resolve);
+    await promise;
   }
 
   /** Ends those that await nothing at once, the others after their replies. */
@@ -68,6 +72,7 @@ export class Clients {
 
   #remove(connection: Connection): void {
     this.#connections.delete(connection);
+    if (this.count === 0) for (const resolve of this.#awaitingNobody.splice(0)) resolve();
     if (this.#saidFull && this.count < this.max * ROOM_AGAIN) this.#sayFull(false);
   }
 

@@ -1,5 +1,4 @@
 /** One client: its requests in, the replies out in the same order, and neither side ever ahead of the other by much. */
-import { once } from "node:events";
 import type { Socket } from "node:net";
 import type { Protocol, Request } from "./protocol.ts";
 import { Stop } from "../lookup/deadline.ts";
@@ -84,11 +83,6 @@ export class Connection {
   finish(): void {
     this.#ended = true;
     this.#advance();
-  }
-
-  /** Resolves when it is gone. */
-  async closed(): Promise<void> {
-    if (!this.#socket.closed) await once(this.#socket, "close");
   }
 
   /** Closes at once. */

@@ -59,7 +59,7 @@ export abstract class RequestParser<Request> {
   /** Copies what is left of the last chunk: of an unfinished request no more than the limit and the few octets of its framing. */
   keep(): void {
     if (this.start === this.octets.length) this.#forget();
-    else if (this.#isBorrowed) {
+    else if (this.#isBorrowed || this.start > 0) {
       this.octets = Buffer.from(this.octets.subarray(this.start));
       this.start = 0;
       this.#isBorrowed = false;

@@ -329,15 +329,40 @@ describe("drain", () => {
     using busy = await RawClient.connect(server.address);
     busy.write(encodeNetstring("postfix example.com"));
     while (server.connections < 2 || asked.length === 0) await setImmediate();
-    const drained = server.drain(NEVER);
+    let isDrained = false;
+    const drained = server.drain(NEVER).then(() => (isDrained = true));
     await idle.closed;
     await expect(RawClient.connect(server.address)).rejects.toMatchObject({ code: "ECONNREFUSED" });
-    expect(busy.ended).toBe(false);
+    expect([busy.ended, isDrained]).toEqual([false, false]);
     resolve(NOT_FOUND);
-    expect(await takeNetstring(busy)).toBe("NOTFOUND ");
-    await busy.closed;
     await drained;
     expect(server.connections).toBe(0);
+    expect(await takeNetstring(busy)).toBe("NOTFOUND ");
+    await busy.closed;
+  });
+
+  it("goes on where a client that awaits answers is gone", async () => {
+    const waiting = new Map<string, (reply: Reply) => void>();
+    const service: LookupService = {
+      lookup: ({ key }) => new Promise((resolve) => waiting.set(key, resolve)),
+    };
+    const server = await start({ address: "127.0.0.1:0" }, service);
+    using lost = await RawClient.connect(server.address);
+    using other = await RawClient.connect(server.address);
+    lost.write(["a", "b", "c"].map((key) => encodeNetstring(`postfix ${key}`)).join(""));
+    other.write(encodeNetstring("postfix d"));
+    while (waiting.size < 4) await setImmediate();
+    const drained = server.drain(NEVER);
+    lost.socket.resetAndDestroy();
+    await lost.closed;
+    for (const key of ["a", "b", "c"]) {
+      waiting.get(key)?.(NOT_FOUND);
+      await setImmediate();
+    }
+    while (server.connections > 1) await setImmediate();
+    waiting.get("d")?.(NOT_FOUND);
+    await expect(drained).resolves.toBeUndefined();
+    expect(await takeNetstring(other)).toBe("NOTFOUND ");
   });
 
   it("cuts what is left when its signal fires, and may be called twice", async () => {

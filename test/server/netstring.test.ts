@@ -54,6 +54,17 @@ describe("what a netstring is", () => {
 });
 
 describe("NetstringParser", () => {
+  it("keeps of large chunks only what is unfinished", () => {
+    const kept = parser();
+    const large = encodeNetstring("x".repeat(LIMIT)).repeat(6);
+    for (const chunk of [`${large}6:one`, `two,${large}6:three`]) {
+      kept.push(Buffer.from(chunk));
+      while (kept.next() !== undefined);
+      kept.keep();
+    }
+    expect(Reflect.get(kept, "octets")).toEqual(Buffer.from("6:three"));
+  });
+
   it("takes nothing more once the stream is broken", () => {
     const broken = parser();
     broken.push(Buffer.from("1:ab,"));

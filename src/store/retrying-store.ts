@@ -234,7 +234,8 @@ export class RetryingStore implements PolicyStore {
     const isStillKept = () => this.#kept.get(entry.domain) === kept;
     if (!isStillKept()) return true;
     try {
-      await this.#put(entry, dane);
+      // With the row, where it is the first; and once more, in place of what was known before.
+      await this.#put(entry, noted ?? dane);
       if (noted !== undefined) await this.#inner.noteDane(entry.domain, noted);
     } catch (error) {
       if (isWorthRetry(error)) return false;

@@ -137,6 +137,13 @@ describe("what could not be written", () => {
     expect((await closed).dane).toBe("none");
   });
 
+  it("is no news of a DANE state that is on disk", async () => {
+    const { disk, store } = full();
+    await disk.put(entry("a"), "all");
+    await expect(store.put(entry("a", { checkedAt: T0 + DAY }), "none")).rejects.toEqual(isFull);
+    expect(store.lastDane("a")).toBe("all");
+  });
+
   it("is written with the DANE state noted meanwhile, the last of them", async () => {
     const { disk, store, mend } = full();
     await disk.put(entry("a"), "none");

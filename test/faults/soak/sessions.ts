@@ -32,6 +32,8 @@ export class Sessions implements Disposable {
   #done: Session[] = [];
   /** Connections so far. */
   opened = 0;
+  /** Connections now. */
+  open = 0;
 
   /** `socketmap` and `tcpTable` are addresses. */
   constructor(socketmap: string, tcpTable: string, random: () => number) {
@@ -97,18 +99,26 @@ export class Sessions implements Disposable {
     };
     if (this.#random() < TCP_TABLE_PART) {
       const client = await TcpTableClient.connect(this.#tcpTable);
+      this.open++;
       const ask = async (key: string): Promise<Told> => {
         const { code, text } = await client.query(key);
         const status = code === 200 ? "OK" : code === 500 ? "NOTFOUND" : "failure";
         return { status, text };
       };
-      return { ...limits, ask, [Symbol.dispose]: () => client[Symbol.dispose]() };
+      return { ...limits, ask, [Symbol.dispose]: () => this.#close(client) };
     }
     const client = await SocketmapClient.connect(this.#socketmap);
+    this.open++;
     const ask = async (key: string): Promise<Told> => {
       const { status, text } = await client.query("postfix", key);
       return { status: status === "OK" || status === "NOTFOUND" ? status : "failure", text };
     };
-    return { ...limits, ask, [Symbol.dispose]: () => client[Symbol.dispose]() };
+    return { ...limits, ask, [Symbol.dispose]: () => this.#close(client) };
+  }
+
+  /** Once each. */
+  #close(client: Disposable): void {
+    this.open--;
+    client[Symbol.dispose]();
   }
 }

@@ -2,7 +2,7 @@
 import type { Socket } from "node:net";
 import type { Protocol, Request } from "./protocol.ts";
 import { Stop } from "../lookup/deadline.ts";
-import { readIntoOneBuffer } from "./one-buffer.ts";
+import { READ_SIZE, readIntoOneBuffer } from "./one-buffer.ts";
 import { ProtocolError, type RequestParser } from "./request-parser.ts";
 
 /** Requests of one client that may await their answers at once. Postfix has one; further ones wait unparsed. */
@@ -10,9 +10,9 @@ export const MAX_AWAITED = 64;
 
 /**
  * Requests of one client after which all others have their turn. libuv reads up to 2 MiB of a client at a time: some hundred
- * clients that send without pause would have everybody else wait for seconds.
+ * clients that send without pause would have everybody else wait for seconds, and with 64 requests for a sixth of one.
  */
-const REQUESTS_A_TURN = 64;
+const REQUESTS_A_TURN = 20;
 
 /** Bytes of replies after which they are written although more could follow. Up to here Node writes without allocating. */
 const WRITE_SIZE = 16 * 1024;
@@ -63,6 +63,8 @@ export class Connection {
     this.#parser = protocol.createParser();
     this.#events = events;
     const socket = readIntoOneBuffer(accepted, (chunk) => {
+      // Where a read fills the buffer, libuv reads more of this client before others have their turn.
+      if (chunk.length < READ_SIZE) this.#taken = 0;
       this.#parser.push(chunk);
       this.#advance();
       this.#parser.keep();

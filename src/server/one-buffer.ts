@@ -1,11 +1,11 @@
 /** The octets of all clients, read into one piece of memory. */
 import { Socket } from "node:net";
 
-/** As many bytes as libuv asks for in one read. */
-const SIZE = 64 * 1024;
+/** Bytes of one read, at most. */
+export const READ_SIZE = 64 * 1024;
 
 /** Where each read begins anew. Who keeps octets copies them first. */
-const shared = Buffer.allocUnsafeSlow(SIZE);
+const shared = Buffer.allocUnsafeSlow(READ_SIZE);
 
 /** For servers: those of {@link readIntoOneBuffer} must not read by themselves. */
 export const READ_NOTHING_YET = { pauseOnConnect: true };

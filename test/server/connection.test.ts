@@ -213,7 +213,7 @@ it("a client that sends thousands of requests at once has others wait for a few 
   const keys = Array.from({ length: 5_000 }, (_, i) => `greedy${i}`);
   greedy.write(keys.map(ask).join(""));
   expect(await other.query("postfix", "other")).toEqual({ status: "OK", text: "other" });
-  expect(desk.asked.indexOf("other")).toBeLessThan(1_000);
+  expect(desk.asked.indexOf("other")).toBeLessThan(200);
   for (const key of keys) expect(await takeNetstring(greedy)).toBe(`OK ${key}`);
 });
 

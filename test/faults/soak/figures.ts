@@ -69,3 +69,16 @@ export function slope(points: readonly (readonly [x: number, y: number])[]): num
   const spread = mean(([value]) => (value - x) ** 2);
   return spread > 0 ? mean(([a, b]) => (a - x) * (b - y)) / spread : 0;
 }
+
+/** Points that are looked at; a day has more, and each is compared with each. */
+const MOST_POINTS = 500;
+
+/** The median of the slopes between any two points (Theil and Sen): peaks that pass tell nothing. 0 where there are not two. */
+export function medianSlope(points: readonly (readonly [x: number, y: number])[]): number {
+  const every = Math.ceil(points.length / MOST_POINTS);
+  const some = points.filter((_, n) => n % every === 0);
+  const slopes = some.flatMap(([x, y], n) =>
+    some.slice(n + 1).flatMap(([laterX, laterY]) => (laterX > x ? [(laterY - y) / (laterX - x)] : [])),
+  );
+  return slopes.toSorted((a, b) => a - b)[Math.floor(slopes.length / 2)] ?? 0;
+}

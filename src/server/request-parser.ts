@@ -56,7 +56,7 @@ export abstract class RequestParser<Request> {
     this.start = 0;
   }
 
-  /** Copies what is left of the last chunk: of an unfinished request no more than the limit and the few octets of its framing. */
+  /** Copies what is left of the last chunk: requests that were not taken, and the beginning of one. */
   keep(): void {
     if (this.start === this.octets.length) this.#forget();
     else if (this.#isBorrowed || this.start > 0) {

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Socket } from "node:net";
+import { setImmediate as setImmediateCallback } from "node:timers";
 import { setImmediate } from "node:timers/promises";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Stop } from "../../src/lookup/deadline.ts";
@@ -215,6 +216,22 @@ it("a client that sends thousands of requests at once has others wait for a few 
   expect(await other.query("postfix", "other")).toEqual({ status: "OK", text: "other" });
   expect(desk.asked.indexOf("other")).toBeLessThan(200);
   for (const key of keys) expect(await takeNetstring(greedy)).toBe(`OK ${key}`);
+});
+
+it("what a client asks in a row is twenty requests a turn", async () => {
+  const asked: string[] = [];
+  const turns: number[] = [];
+  const server = await serve({
+    lookup({ key }) {
+      // Comes before the next turn, which is asked for later.
+      if (asked.push(key) === 1) setImmediateCallback(() => turns.push(asked.length));
+      return ok(key);
+    },
+  });
+  using client = await RawClient.connect(server.address);
+  client.write(Array.from({ length: 60 }, (_, n) => ask(`d${n}.example`)).join(""));
+  while (asked.length < 60) await setImmediate();
+  expect(turns).toEqual([20]);
 });
 
 describe("a client that does not read", () => {

@@ -2,7 +2,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { SocketmapClient, TcpTableClient } from "./helpers/postfix-client.ts";
+import { encodeNetstring } from "../src/server/netstring.ts";
+import { RawClient, SocketmapClient, TcpTableClient } from "./helpers/postfix-client.ts";
 import { checkSocketmapReply } from "./helpers/postfix-grammar.ts";
 import { Daemon, Home, stsmapd } from "./helpers/stsmapd.ts";
 import { secure, startWorld, type World } from "./helpers/world.ts";
@@ -111,6 +112,26 @@ describe("SIGTERM", () => {
     const reply = ask(daemon.addresses[0]!, D);
     await asked;
     daemon.signal("SIGTERM");
+    expect(await reply).toBe(`OK ${secure(D)}`);
+    expect(await daemon.exited).toEqual({ code: 0, signal: null });
+  });
+
+  it("lets one have it also where a client that awaits answers dies meanwhile", async () => {
+    using home = new Home();
+    await using world = await startWorld();
+    world.publish(D);
+    world.dns.behave(`_mta-sts.${D}`, { delayMs: 1_000 });
+    const others = ["a.example", "b.example", "c.example"];
+    for (const domain of others) world.dns.behave(`_mta-sts.${domain}`, { delayMs: 500 });
+    await using daemon = await start(home, world);
+    const asked = [...others, D].map((domain) => world.dns.nextQuery(`_mta-sts.${domain}`));
+    using lost = await RawClient.connect(daemon.addresses[0]!);
+    lost.write(others.map((domain) => encodeNetstring(`postfix ${domain}`)).join(""));
+    const reply = ask(daemon.addresses[0]!, D);
+    await Promise.all(asked);
+    daemon.signal("SIGTERM");
+    await daemon.logged("stopping");
+    lost.socket.resetAndDestroy();
     expect(await reply).toBe(`OK ${secure(D)}`);
     expect(await daemon.exited).toEqual({ code: 0, signal: null });
   });

@@ -1,6 +1,7 @@
 /** A stub resolver: asks the recursive servers it is given, in their order, and remembers nothing. */
 import { randomInt } from "node:crypto";
 import { readMessage, type Trail } from "./answer.ts";
+import { LoopTurns } from "./loop-turns.ts";
 import { decodeMessage, type DnsMessage, encodeQuery, isTruncated, Rcode, rcodeName } from "./message.ts";
 import { checkedName } from "./name.ts";
 import { Slots } from "./slots.ts";
@@ -34,6 +35,7 @@ const WAITING_FACTOR = 8;
 export class DnsClient implements Resolver {
   readonly #options: DnsClientOptions;
   readonly #slots: Slots;
+  readonly #turns = new LoopTurns();
 
   constructor(options: DnsClientOptions) {
     this.#options = options;
@@ -111,6 +113,7 @@ export class DnsClient implements Resolver {
     let message: DnsMessage;
     try {
       octets = await askOverUdp(server, query, limits);
+      await this.#turns.pass();
       if (isTruncated(octets)) octets = await askOverTcp(server, query, limits);
       message = decodeMessage(octets);
     } catch (error) {

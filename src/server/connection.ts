@@ -9,8 +9,8 @@ import { ProtocolError, type RequestParser } from "./request-parser.ts";
 export const MAX_AWAITED = 64;
 
 /**
- * Requests of one client after which all others have their turn. libuv reads up to 2 MiB of a client at a time: some hundred
- * clients that send without pause would have everybody else wait for seconds, and with 64 requests for a sixth of one.
+ * Requests of one client after which all others have their turn, as they have after a read of 64 KiB. libuv reads up to 2 MiB of a
+ * client at a time: some hundred clients that send without pause would have everybody else wait for seconds.
  */
 const REQUESTS_A_TURN = 20;
 
@@ -63,8 +63,9 @@ export class Connection {
     this.#parser = protocol.createParser();
     this.#events = events;
     const socket = readIntoOneBuffer(accepted, (chunk) => {
-      // Where a read fills the buffer, libuv reads more of this client before others have their turn.
-      if (chunk.length < READ_SIZE) this.#taken = 0;
+      this.#taken = 0;
+      // Where a read fills the buffer, libuv would read more of this client before others have their turn.
+      if (chunk.length === READ_SIZE) this.#yield();
       this.#parser.push(chunk);
       this.#advance();
       this.#parser.keep();

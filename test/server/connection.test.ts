@@ -234,6 +234,30 @@ it("what a client asks in a row is twenty requests a turn", async () => {
   expect(turns).toEqual([20]);
 });
 
+it("what fills a read is a turn, too: long requests come by seven or eight", async () => {
+  const asked: string[] = [];
+  /** How many were asked before each turn. */
+  const turns = [0];
+  let isTurn = false;
+  const server = await serve({
+    lookup({ key }) {
+      asked.push(key);
+      if (isTurn) return NOT_FOUND;
+      isTurn = true;
+      setImmediateCallback(() => {
+        isTurn = false;
+        turns.push(asked.length);
+      });
+      return NOT_FOUND;
+    },
+  });
+  using client = await RawClient.connect(server.address);
+  client.write(Array.from({ length: 100 }, (_, n) => ask(`${"x".repeat(9_000)}${n}`)).join(""));
+  while (turns.at(-1)! < 100) await setImmediate();
+  const sizes = turns.slice(1).map((count, n) => count - turns[n]!);
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(8);
+});
+
 describe("a client that does not read", () => {
   it("is not read either, and gets everything in order once it reads", async () => {
     const text = "x".repeat(50_000);

@@ -1,18 +1,11 @@
 /** A store that forgets everything at the end of the process. */
 import type { KnownDaneKind } from "../policy/verdict.ts";
+import { type ListFilter, passes } from "./list-filter.ts";
 import { merged } from "./merged.ts";
 import { rebased } from "./rebase.ts";
 import { rowOf } from "./sqlite-row.ts";
 import { dueAt, HISTORY_LENGTH, spentAt, StoreError } from "./store.ts";
-import type {
-  Entry,
-  HistoryStep,
-  ListFilter,
-  ListPage,
-  PolicyStore,
-  StoreCounts,
-  StoreHealth,
-} from "./store.ts";
+import type { Entry, HistoryStep, ListPage, PolicyStore, StoreCounts, StoreHealth } from "./store.ts";
 
 const WEEK_MS = 7 * 86_400_000;
 
@@ -190,14 +183,4 @@ function addSteps(history: HistoryStep[], { pin, failure }: Entry): void {
     if (!isOlder && !isSame) history.push(step);
   }
   history.splice(0, history.length - HISTORY_LENGTH);
-}
-
-function passes(filter: ListFilter, { pin, failure }: Entry): boolean {
-  const { mode, expiresBefore, fetchedBefore, failed } = filter;
-  return (
-    (mode === undefined || pin?.mode === mode) &&
-    (expiresBefore === undefined || (pin !== undefined && pin.expiresAt < expiresBefore)) &&
-    (fetchedBefore === undefined || (pin !== undefined && pin.fetchedAt < fetchedBefore)) &&
-    (failed === undefined || (failure !== undefined) === failed)
-  );
 }

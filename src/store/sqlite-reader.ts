@@ -1,15 +1,14 @@
 /** The queries of the main thread. Each seeks in an index and reads a bounded number of rows, so none stalls the event loop. */
 import type Database from "better-sqlite3";
 import type { KnownDaneKind } from "../policy/verdict.ts";
+import { type ListFilter, passes } from "./list-filter.ts";
 import { ENTRY_COLUMNS, entryOf, type Row } from "./sqlite-row.ts";
-import type { Entry, HistoryStep, ListFilter, ListPage } from "./store.ts";
+import type { Entry, HistoryStep, ListPage } from "./store.ts";
 
 const COLUMNS = ENTRY_COLUMNS.join(", ");
 const DAY_MS = 86_400_000;
 /** More than a transaction of the writer holds, since all rows of one carry the same number. */
 const CHANGES_AT_ONCE = 10_000;
-
-type Nullable<T> = { [K in keyof T]-?: NonNullable<T[K]> | null };
 
 interface Due {
   id: number;
@@ -63,18 +62,9 @@ export class SqliteReader {
   }
 
   list(filter: ListFilter, after: string, limit: number): ListPage {
-    const scanned = this.#statements.page.all({ after, limit });
-    const entries = this.#statements.list
-      .all({
-        after,
-        last: scanned.at(-1) ?? after,
-        mode: filter.mode ?? null,
-        expiresBefore: filter.expiresBefore ?? null,
-        fetchedBefore: filter.fetchedBefore ?? null,
-        failed: filter.failed === undefined ? null : Number(filter.failed),
-      })
-      .map(entryOf);
-    return { entries, next: scanned.length < limit ? undefined : scanned.at(-1) };
+    const rows = this.#statements.page.all(after, limit);
+    const entries = rows.map(entryOf).filter((entry) => passes(filter, entry));
+    return { entries, next: rows.length < limit ? undefined : rows.at(-1)?.domain };
   }
 
   lastDane(domain: string): KnownDaneKind | undefined {
@@ -135,22 +125,8 @@ function prepareAll(db: Database.Database) {
          WHERE used_day = :day AND next_at IS NOT NULL AND used_at >= :usedSince AND expires_at > :now ORDER BY next_at LIMIT 1`,
       )
       .pluck(),
-    page: db
-      .prepare<[{ after: string; limit: number }], string>(
-        "SELECT domain FROM domain WHERE domain > :after ORDER BY domain LIMIT :limit",
-      )
-      .pluck(),
-    list: db.prepare<
-      [{ after: string; last: string } & Nullable<Omit<ListFilter, "failed">> & { failed: number | null }],
-      Row
-    >(
-      `SELECT ${COLUMNS} FROM domain
-       WHERE domain > :after AND domain <= :last
-         AND (:mode IS NULL OR mode = :mode)
-         AND (:expiresBefore IS NULL OR expires_at < :expiresBefore)
-         AND (:fetchedBefore IS NULL OR fetched_at < :fetchedBefore)
-         AND (:failed IS NULL OR (failed_id IS NOT NULL) = :failed)
-       ORDER BY domain`,
+    page: db.prepare<[string, number], Row>(
+      `SELECT ${COLUMNS} FROM domain WHERE domain > ? ORDER BY domain LIMIT ?`,
     ),
     lastDane: db.prepare<[string], KnownDaneKind>("SELECT kind FROM dane WHERE domain = ?").pluck(),
     history: db.prepare<[string], HistoryStep>(

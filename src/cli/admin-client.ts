@@ -13,11 +13,8 @@ import type {
   RefreshResult,
 } from "../lookup/cache/cache-admin.ts";
 import type { CacheRecord } from "../lookup/cache/record.ts";
-import process from "node:process";
+import { request } from "../net/node-http.ts";
 import { splitLines } from "../server/lines.ts";
-
-// An import of node:http reads all that it exports, and so loads fetch and WebSocket: 30 ms and megabytes.
-const { request } = process.getBuiltinModule("node:http");
 
 /**
  * - `unreachable`: nobody listens on the socket: the daemon is down.

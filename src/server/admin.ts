@@ -9,13 +9,10 @@ import { pipeline } from "node:stream/promises";
 
 import { formatHostPort } from "../net/listen-address.ts";
 import type { HostPort } from "../net/listen-address.ts";
+import { createServer } from "../net/node-http.ts";
 import { listenError } from "./listen-error.ts";
 import { listenOnUnixSocket } from "./unix-socket.ts";
-import process from "node:process";
 import type { UnixSocketOptions } from "./unix-socket.ts";
-
-// An import of node:http reads all that it exports, and so loads fetch and WebSocket: 30 ms and megabytes.
-const { createServer } = process.getBuiltinModule("node:http");
 
 export interface AdminRequest {
   /** What stands in the path for each `:name` of the route. */

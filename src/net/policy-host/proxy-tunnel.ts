@@ -1,7 +1,7 @@
 /** A connection to a policy host through an HTTP proxy, by CONNECT (RFC 9110 §9.3.6). */
-import { request } from "node:http";
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectSecurely, type SecureContext } from "node:tls";
+import { request } from "../node-http.ts";
 import { errorText, FetchFailure, type FetchTraceDraft } from "./fetch-failure.ts";
 import type { Proxy } from "./proxy.ts";
 

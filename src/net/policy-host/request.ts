@@ -1,6 +1,7 @@
 /** One GET over a connection that stands, and what of an answer counts as a policy file (RFC 8461 §3.2, §3.3). */
-import { type ClientRequest, type IncomingMessage, request } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import type { TLSSocket } from "node:tls";
+import { request } from "../node-http.ts";
 import { errorCode, errorText, FetchFailure, type FetchTraceDraft } from "./fetch-failure.ts";
 import { handshakeFailure } from "./tls-failure.ts";
 

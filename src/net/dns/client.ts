@@ -5,7 +5,7 @@ import { LoopTurns } from "./loop-turns.ts";
 import { decodeMessage, type DnsMessage, encodeQuery, isTruncated, Rcode, rcodeName } from "./message.ts";
 import { checkedName } from "./name.ts";
 import { Slots } from "./slots.ts";
-import { askOverTcp, askOverUdp, type DnsServerAddress } from "./transport.ts";
+import { aborted, askOverTcp, askOverUdp, type DnsServerAddress } from "./transport.ts";
 import { type DnsAnswer, DnsError, type DnsErrorCode, type RecordType, type Resolver } from "./resolver.ts";
 
 export interface DnsClientOptions {
@@ -49,7 +49,7 @@ export class DnsClient implements Resolver {
   }
 
   /**
-   * Asks for `type` at `name`, follows aliases (at most 8) and stops at once when `signal` fires. `.` is the root.
+   * Asks for `type` at `name`, follows aliases (at most 8) and stops when `signal` fires. `.` is the root.
    * Throws {@link DnsError} and nothing else.
    */
   async resolve<T extends RecordType>(name: string, type: T, signal?: AbortSignal): Promise<DnsAnswer<T>> {
@@ -114,6 +114,7 @@ export class DnsClient implements Resolver {
     try {
       octets = await askOverUdp(server, query, limits);
       await this.#turns.pass();
+      if (signal?.aborted) throw aborted(signal);
       if (isTruncated(octets)) octets = await askOverTcp(server, query, limits);
       message = decodeMessage(octets);
     } catch (error) {

@@ -1,6 +1,7 @@
 import { createSocket } from "node:dgram";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { EventEmitter, once } from "node:events";
+import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DnsClient, type DnsClientOptions } from "../../../src/net/dns/client.ts";
 import type { DnsServerAddress } from "../../../src/net/dns/transport.ts";
@@ -387,6 +388,34 @@ describe("DnsClient", () => {
     await using v6 = await startDnsServer({ address: "::1" });
     v6.zone.txt("example.com", "six");
     expect((await clientOf([at(v6)]).resolve("example.com", "TXT")).records).toEqual(["six"]);
+  });
+
+  describe("forty answers at once", () => {
+    const names = Array.from({ length: 40 }, (_, n) => `n${n}.example`);
+    beforeEach(() => dns.behave("*", { delayMs: 50 }));
+
+    it("are worked off by eight in a turn of the event loop", async () => {
+      const turns: number[] = [];
+      let turn = 0;
+      for (const name of names) void client.resolve(name, "TXT").then(() => turns.push(turn));
+      for (; turns.length < names.length; turn++) await setImmediate();
+      for (const each of new Set(turns)) {
+        expect(turns.filter((other) => other === each).length).toBeLessThanOrEqual(8);
+      }
+    });
+
+    it("are none to who gave up meanwhile", async () => {
+      const controller = new AbortController();
+      const asked = names.map((name) => client.resolve(name, "TXT", controller.signal));
+      await Promise.race(asked);
+      // All of them have come.
+      await setImmediate();
+      controller.abort();
+      const results = await Promise.allSettled(asked);
+      const codes = results.map((result) => (result.status === "rejected" ? result.reason.code : "answered"));
+      expect(codes.filter((code) => code === "answered").length).toBeLessThanOrEqual(16);
+      expect(codes.filter((code) => code !== "answered" && code !== "aborted")).toEqual([]);
+    });
   });
 
   describe("giving up", () => {

@@ -36,12 +36,20 @@ it("lets nobody past those who wait", async () => {
   const turns = new LoopTurns();
   const passed: string[] = [];
   const pass = (name: string) => void turns.pass().then(() => passed.push(name));
-  for (let n = 0; n < 10; n++) pass("early");
+  for (let n = 0; n < 20; n++) pass("early");
   await setImmediate();
+  expect(passed).toHaveLength(16);
   for (let n = 0; n < 10; n++) pass("late");
-  while (passed.length < 20) await setImmediate();
+  while (passed.length < 30) await setImmediate();
   expect(passed).toEqual([
-    ...Array.from({ length: 10 }, () => "early"),
+    ...Array.from({ length: 20 }, () => "early"),
     ...Array.from({ length: 10 }, () => "late"),
   ]);
+});
+
+it("lets an eighth of those through who wait, where that is more", async () => {
+  const turns = new LoopTurns();
+  const sizes = (await passing(turns, 168)).map((turn) => turn.length);
+  expect(sizes.slice(0, 4)).toEqual([8, 20, 17, 15]);
+  expect(sizes.slice(-2).every((size) => size <= 8)).toBe(true);
 });

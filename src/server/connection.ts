@@ -63,6 +63,7 @@ export class Connection {
     this.#parser = protocol.createParser();
     this.#events = events;
     const socket = readIntoOneBuffer(accepted, (chunk) => {
+      // A read is a turn of its own: who asks for one thing at a time never makes way.
       this.#taken = 0;
       // Where a read fills the buffer, libuv would read more of this client before others have their turn.
       if (chunk.length === READ_SIZE) this.#yield();

@@ -234,6 +234,18 @@ it("what a client asks in a row is twenty requests a turn", async () => {
   expect(turns).toEqual([20]);
 });
 
+it("who asks for one thing at a time never makes way", async () => {
+  const server = await serve(new Desk());
+  using client = await SocketmapClient.connect(server.address);
+  const turns = vi.spyOn(globalThis, "setImmediate");
+  try {
+    for (let n = 0; n < 50; n++) await client.query("postfix", `d${n}.example`);
+    expect(turns).not.toHaveBeenCalled();
+  } finally {
+    turns.mockRestore();
+  }
+});
+
 it("what fills a read is a turn, too: long requests come by seven or eight", async () => {
   const asked: string[] = [];
   /** How many were asked before each turn. */

@@ -70,15 +70,11 @@ export function slope(points: readonly (readonly [x: number, y: number])[]): num
   return spread > 0 ? mean(([a, b]) => (a - x) * (b - y)) / spread : 0;
 }
 
-/** Points that are looked at; a day has more, and each is compared with each. */
-const MOST_POINTS = 500;
+/** The part of a run, at its begin and at its end, whose least values are compared. */
+const PART = 0.2;
 
-/** The median of the slopes between any two points (Theil and Sen): peaks that pass tell nothing. 0 where there are not two. */
-export function medianSlope(points: readonly (readonly [x: number, y: number])[]): number {
-  const every = Math.ceil(points.length / MOST_POINTS);
-  const some = points.filter((_, n) => n % every === 0);
-  const slopes = some.flatMap(([x, y], n) =>
-    some.slice(n + 1).flatMap(([laterX, laterY]) => (laterX > x ? [(laterY - y) / (laterX - x)] : [])),
-  );
-  return slopes.toSorted((a, b) => a - b)[Math.floor(slopes.length / 2)] ?? 0;
+/** By how much the least of the last fifth of `values` is above the least of the first: peaks that pass tell nothing. */
+export function floorGrowth(values: readonly number[]): number {
+  const length = Math.ceil(values.length * PART);
+  return Math.min(...values.slice(-length)) - Math.min(...values.slice(0, length));
 }

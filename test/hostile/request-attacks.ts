@@ -83,6 +83,24 @@ const randomDomainsWithoutDns: Attack = {
   surroundings: "dns-silent",
 };
 
+const bothFloods: Attack = {
+  name: "both-floods",
+  input: "64 connections as in random-domains, and 64 as in long-keys, at once",
+  expected: "unknown domains are answered although the other flood makes turns long",
+  duration: 20_000,
+  memory: 250,
+  async run(target, signal) {
+    const [random, long] = await Promise.all([
+      flood(target, signal, randomDomain),
+      flood(target, signal, () => LONG_KEY),
+    ]);
+    return {
+      text: `of random domains ${random.text}; of long keys ${long.text}`,
+      faults: random.faults + long.faults,
+    };
+  },
+};
+
 const garbage: Attack = {
   name: "garbage",
   input: "1,000 connections send 64 KiB of random octets each",
@@ -142,6 +160,7 @@ export const REQUEST_ATTACKS: readonly Attack[] = [
   longKeys,
   randomDomains,
   randomDomainsWithoutDns,
+  bothFloods,
   garbage,
   cutRequests,
 ];

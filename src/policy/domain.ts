@@ -25,6 +25,9 @@ const PORT_SUFFIX = /:[A-Za-z0-9-]+$/;
 const MAX_UTF8_NAME = 4 * MAX_NAME_LENGTH;
 const MAX_UTF8_LABEL = 4 * 63;
 
+/** Octets of a next hop: such a name, brackets, a colon and a port, whose name may be long. */
+const MAX_NEXT_HOP = MAX_UTF8_NAME + 128;
+
 /** The dots of UTS 46. */
 const ANY_DOT = /[.\u3002\uff0e\uff61]/;
 
@@ -39,6 +42,8 @@ const UTF8 = new TextDecoder("utf-8", { fatal: true });
  * @returns undefined for what can have no policy: addresses, paths, `.parent` keys, single labels, bad UTF-8
  */
 export function policyDomain(key: string): string | undefined {
+  // Whoever sends the longest keys that the protocols allow shall cost others no time.
+  if (key.length > MAX_NEXT_HOP) return undefined;
   const host = hostOfNextHop(key);
   if (host === undefined) return undefined;
   const name = NON_ASCII.test(host) ? toALabels(host) : host.toLowerCase();

@@ -32,6 +32,7 @@ export class RecentRequests<Request> {
 
   /** The request in `octets` from `start` up to `end`. Bound to its cache. */
   readonly find = (octets: Buffer, start: number, end: number): Request => {
+    if (end - start > LONGEST) return this.#parse(octets.toString("latin1", start, end));
     // Even: each two neighbours share their hashes.
     const first = hash(octets, start, end) & (SLOTS - 2);
     for (let slot = first; slot <= first + 1; slot++) {
@@ -39,7 +40,7 @@ export class RecentRequests<Request> {
       if (request !== undefined && this.#isIn(slot, octets, start, end)) return request;
     }
     const request = this.#parse(octets.toString("latin1", start, end));
-    if (end - start > LONGEST || !this.#isAdmitted(first)) return request;
+    if (!this.#isAdmitted(first)) return request;
     this.#move(first, first + 1);
     this.#requests[first] = request;
     this.#lengths[first] = end - start;

@@ -150,6 +150,7 @@ const NO_DOMAINS: [key: string, why: string][] = [
   [`${LONGEST}a`, "no room for _mta-sts in front"],
   [`${L63}.${L63}.${L63}.${L63}`, "a name of 255"],
   ["a.".repeat(5_000), "a key as long as Postfix sends"],
+  [`example.com:${"5".repeat(1_130)}`, "a port longer than any next hop"],
 ];
 
 /** Keys that are not UTF-8. */

@@ -31,6 +31,8 @@ export interface Load {
   readonly unknownPart?: number;
   /** The number of the first of these; default: 0. */
   readonly unknownFirst?: number;
+  /** Before all else on its core, where root runs it: who works there too would be in its times. */
+  readonly ahead?: boolean;
   /** Seconds before anything is counted. */
   readonly warmUp?: number;
   readonly seconds: number;
@@ -111,6 +113,7 @@ export async function runLoad(target: Target, load: Load): Promise<LoadReport> {
   const given = Object.entries(values).filter(([, value]) => value !== undefined);
   const options = given.map(([name, value]) => `--${name}=${value}`);
   const [command = "", ...args] = pinned("load", [
+    ...(load.ahead === true && process.getuid?.() === 0 ? ["chrt", "--fifo", "1"] : []),
     native("load"),
     ...options,
     ...(inOrder ? ["--in-order"] : []),

@@ -57,12 +57,13 @@ export class Connection {
   /** That the client is gone, for its questions that are not answered yet. */
   readonly #gone = new Stop();
 
-  /** `accepted` is a server's, and has read nothing yet. */
-  constructor(accepted: Socket, protocol: Protocol, events: ConnectionEvents) {
+  /** `socket` is a server's, and has read nothing yet. */
+  constructor(socket: Socket, protocol: Protocol, events: ConnectionEvents) {
     this.#protocol = protocol;
     this.#parser = protocol.createParser();
     this.#events = events;
-    const socket = readIntoOneBuffer(accepted, (chunk) => {
+    this.#socket = socket;
+    readIntoOneBuffer(socket, (chunk) => {
       // A read is a turn of its own: who asks for one thing at a time never makes way.
       this.#taken = 0;
       // Where a read fills the buffer, libuv would read more of this client before others have their turn.
@@ -71,7 +72,6 @@ export class Connection {
       this.#advance();
       this.#parser.keep();
     });
-    this.#socket = socket;
     socket.on("end", () => {
       this.finish();
     });

@@ -6,14 +6,12 @@ import type { BindOptions, Bound } from "./bind.ts";
 import { clientLimit } from "./client-limit.ts";
 import { Clients } from "./clients.ts";
 import type { ClientEvents } from "./clients.ts";
-import { READ_NOTHING_YET } from "./one-buffer.ts";
 import type { Protocol } from "./protocol.ts";
 
 /** Milliseconds without a word after which the kernel asks whether the peer is alive. One that is stays connected. */
 const KEEP_ALIVE_DELAY = 60_000;
 
 const SERVER_OPTIONS = {
-  ...READ_NOTHING_YET,
   allowHalfOpen: true,
   noDelay: true,
   keepAlive: true,

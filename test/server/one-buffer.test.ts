@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { once } from "node:events";
-import { afterEach, expect, it } from "vitest";
-import { READ_NOTHING_YET, readIntoOneBuffer } from "../../src/server/one-buffer.ts";
+import { afterEach, expect, it, vi } from "vitest";
+import { readIntoOneBuffer } from "../../src/server/one-buffer.ts";
 import { RawClient } from "../helpers/postfix-client.ts";
 
 const servers: Server[] = [];
@@ -16,12 +16,13 @@ interface Read {
 }
 
 /** A server that keeps what it reads and answers nothing. `seenAs` is what it takes a socket for. */
-async function listen(seenAs = (socket: Socket) => socket) {
+async function listen(seenAs = (socket: Socket) => socket, readInto = readIntoOneBuffer) {
   const reads: Read[] = [];
   const sockets: Socket[] = [];
   const onRead = (octets: Buffer) => reads.push({ text: octets.toString(), memory: octets.buffer });
-  const server = createServer({ ...READ_NOTHING_YET, allowHalfOpen: true }, (accepted) => {
-    sockets.push(readIntoOneBuffer(seenAs(accepted), onRead));
+  const server = createServer({ allowHalfOpen: true }, (accepted) => {
+    sockets.push(accepted);
+    readInto(seenAs(accepted), onRead);
   });
   servers.push(server);
   server.listen(0, "127.0.0.1");
@@ -70,14 +71,20 @@ it("a socket can be paused", async () => {
   await expect.poll(() => reads.map(({ text }) => text)).toEqual(["a", "c", "b"]);
 });
 
-it("a Node that hides its handles reads as ever", async () => {
-  const { address, reads, sockets } = await listen(withoutHandle);
-  using client = await RawClient.connect(address);
-  client.write("question");
-  await expect.poll(() => reads.map(({ text }) => text)).toEqual(["question"]);
-  sockets[0]?.end("answer");
-  await client.closed;
-  expect(client.received).toBe("answer");
+it.each([
+  ["hides its handles", withoutHandle, async () => readIntoOneBuffer],
+  ["keeps its option elsewhere", (socket: Socket) => socket, withoutMembers],
+])("a Node that %s reads as ever", async (_, seenAs, load) => {
+  const { address, reads, sockets } = await listen(seenAs, await load());
+  for (const text of ["question", "another"]) {
+    using client = await RawClient.connect(address);
+    client.write(text);
+    await expect.poll(() => reads.at(-1)?.text).toBe(text);
+    sockets.at(-1)?.end("answer");
+    await client.closed;
+    expect(client.received).toBe("answer");
+  }
+  expect(new Set(reads.map(({ memory }) => memory)).size, "memory of its own for each").toBe(2);
 });
 
 /** Hides it from us, who ask first, and not from Node. */
@@ -86,4 +93,13 @@ function withoutHandle(socket: Socket): Socket {
   return new Proxy(socket, {
     get: (target, name) => (name === "_handle" && asked++ === 0 ? undefined : Reflect.get(target, name)),
   });
+}
+
+/** What it is where sockets have no members that could be looked for. */
+async function withoutMembers(): Promise<typeof readIntoOneBuffer> {
+  vi.resetModules();
+  using symbols = vi.spyOn(Object, "getOwnPropertySymbols").mockReturnValue([]);
+  const other = await import("../../src/server/one-buffer.ts");
+  symbols.mockRestore();
+  return other.readIntoOneBuffer;
 }

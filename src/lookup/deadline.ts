@@ -23,8 +23,8 @@ export interface DeadlineOptions {
 }
 
 /**
- * That something ends, the daemon or a connection, for thousands that wait at once. An AbortSignal would do, were it not for its listeners: to add one, all are
- * looked through.
+ * That something ends, the daemon or a connection, for thousands that wait at once. An AbortSignal would do, were it not for
+ * its listeners: to add one, all are looked through.
  */
 export class Stop {
   readonly #waiting = new Set<() => void>();

@@ -48,10 +48,10 @@ export interface CacheAdminDeps {
  * Rows read at once; lookups are answered between two pages. One takes about 10 µs until it is written, and a lookup that
  * comes meanwhile shall not wait for longer than it takes itself.
  */
-const PAGE = 8;
+const PAGE = 5;
 
 /**
- * Milliseconds between two pages of a daemon: 200,000 rows take half a minute. As fast as can be they would take a core for some
+ * Milliseconds between two pages of a daemon: 200,000 rows take less than a minute. As fast as can be they would take a core for some
  * seconds, and so would whoever reads them.
  */
 const PAUSE = 1;

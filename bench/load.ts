@@ -31,7 +31,7 @@ export interface Load {
   readonly unknownPart?: number;
   /** The number of the first of these; default: 0. */
   readonly unknownFirst?: number;
-  /** Before all else on its core, where root runs it: who works there too would be in its times. */
+  /** Before all else on its core, as only root may have it: who works there too would be in its times. */
   readonly ahead?: boolean;
   /** Seconds before anything is counted. */
   readonly warmUp?: number;
@@ -113,7 +113,8 @@ export async function runLoad(target: Target, load: Load): Promise<LoadReport> {
   const given = Object.entries(values).filter(([, value]) => value !== undefined);
   const options = given.map(([name, value]) => `--${name}=${value}`);
   const [command = "", ...args] = pinned("load", [
-    ...(load.ahead === true && process.getuid?.() === 0 ? ["chrt", "--fifo", "1"] : []),
+    // One above the priority of `--alone`.
+    ...(load.ahead === true ? ["chrt", "--fifo", "2"] : []),
     native("load"),
     ...options,
     ...(inOrder ? ["--in-order"] : []),

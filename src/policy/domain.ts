@@ -39,7 +39,8 @@ const UTF8 = new TextDecoder("utf-8", { fatal: true });
  * one (RFC 8461 §3.4: an explicit host is its own policy domain), as lower-case A-labels without a final dot.
  *
  * @param key the lookup key, one char per octet received (latin1)
- * @returns undefined for what can have no policy: addresses, paths, `.parent` keys, single labels, bad UTF-8
+ * @returns undefined for what can have no policy: addresses, paths, `.parent` keys, single labels, bad UTF-8, and
+ *   what is longer than any next hop
  */
 export function policyDomain(key: string): string | undefined {
   // Whoever sends the longest keys that the protocols allow shall cost others no time.

@@ -60,7 +60,7 @@ export class LookupServer {
   readonly #servers: readonly Server[];
   readonly #bound: Bound;
   readonly #clients: Clients;
-  /** Resolves when we accept nobody any more. */
+  /** Resolves when we accept nobody any more, and the sockets of all clients are closed. */
   #closed: Promise<void> | undefined;
 
   constructor(servers: readonly Server[], bound: Bound, clients: Clients) {

@@ -44,5 +44,10 @@ function findOnread(): { readonly buffer: symbol; readonly callback: symbol } | 
 }
 
 function takesBuffer(handle: unknown): handle is { useUserBuffer(buffer: Buffer): void } {
-  return typeof handle === "object" && handle !== null && "useUserBuffer" in handle;
+  return (
+    typeof handle === "object" &&
+    handle !== null &&
+    "useUserBuffer" in handle &&
+    typeof handle.useUserBuffer === "function"
+  );
 }

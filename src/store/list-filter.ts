@@ -1,19 +1,8 @@
-/** Which rows a list gives. */
-import type { PolicyMode } from "../policy/policy.ts";
-import type { Entry } from "./store.ts";
+/** Which rows a list gives, for stores that look at each. */
+import type { Entry, ListFilter } from "./store.ts";
 
-/** Rows that meet all that is set. Times are milliseconds since 1970. */
-export interface ListFilter {
-  readonly mode?: PolicyMode;
-  /** The pin ends before this moment. */
-  readonly expiresBefore?: number;
-  /** The pin was fetched before this moment. */
-  readonly fetchedBefore?: number;
-  /** True: the last fetch failed. False: it did not. */
-  readonly failed?: boolean;
-}
-
-export function passes(filter: ListFilter, { pin, failure }: Entry): boolean {
+/** Whether `entry` meets all that is set in `filter`. */
+export function meets(filter: ListFilter, { pin, failure }: Entry): boolean {
   const { mode, expiresBefore, fetchedBefore, failed } = filter;
   return (
     (mode === undefined || pin?.mode === mode) &&

@@ -1,11 +1,19 @@
 /** A store that forgets everything at the end of the process. */
 import type { KnownDaneKind } from "../policy/verdict.ts";
-import { type ListFilter, passes } from "./list-filter.ts";
+import { meets } from "./list-filter.ts";
 import { merged } from "./merged.ts";
 import { rebased } from "./rebase.ts";
 import { rowOf } from "./sqlite-row.ts";
 import { dueAt, HISTORY_LENGTH, spentAt, StoreError } from "./store.ts";
-import type { Entry, HistoryStep, ListPage, PolicyStore, StoreCounts, StoreHealth } from "./store.ts";
+import type {
+  Entry,
+  HistoryStep,
+  ListFilter,
+  ListPage,
+  PolicyStore,
+  StoreCounts,
+  StoreHealth,
+} from "./store.ts";
 
 const WEEK_MS = 7 * 86_400_000;
 
@@ -102,7 +110,7 @@ export class MemoryStore implements PolicyStore {
     const page = domains.slice(0, limit);
     const entries = page.flatMap((domain) => {
       const entry = this.#rows.get(domain)?.entry;
-      return entry !== undefined && passes(filter, entry) ? [entry] : [];
+      return entry !== undefined && meets(filter, entry) ? [entry] : [];
     });
     return { entries, next: page.length < limit ? undefined : page.at(-1) };
   }

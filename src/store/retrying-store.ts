@@ -1,10 +1,17 @@
 /** What cannot be written now, because the disk is full or the file is locked, is kept and written later. */
 import type { KnownDaneKind } from "../policy/verdict.ts";
-import type { ListFilter } from "./list-filter.ts";
 import { merged } from "./merged.ts";
 import { rebased } from "./rebase.ts";
 import { StoreError } from "./store.ts";
-import type { Entry, HistoryStep, ListPage, PolicyStore, StoreCounts, StoreHealth } from "./store.ts";
+import type {
+  Entry,
+  HistoryStep,
+  ListFilter,
+  ListPage,
+  PolicyStore,
+  StoreCounts,
+  StoreHealth,
+} from "./store.ts";
 
 export interface RetryingStoreOptions {
   /** Milliseconds from a failure to the next try; 5 s by default. */

@@ -1,9 +1,9 @@
 /** The queries of the main thread. Each seeks in an index and reads a bounded number of rows, so none stalls the event loop. */
 import type Database from "better-sqlite3";
 import type { KnownDaneKind } from "../policy/verdict.ts";
-import { type ListFilter, passes } from "./list-filter.ts";
+import { meets } from "./list-filter.ts";
 import { ENTRY_COLUMNS, entryOf, type Row } from "./sqlite-row.ts";
-import type { Entry, HistoryStep, ListPage } from "./store.ts";
+import type { Entry, HistoryStep, ListFilter, ListPage } from "./store.ts";
 
 const COLUMNS = ENTRY_COLUMNS.join(", ");
 const DAY_MS = 86_400_000;
@@ -63,7 +63,7 @@ export class SqliteReader {
 
   list(filter: ListFilter, after: string, limit: number): ListPage {
     const rows = this.#statements.page.all(after, limit);
-    const entries = rows.map(entryOf).filter((entry) => passes(filter, entry));
+    const entries = rows.map(entryOf).filter((entry) => meets(filter, entry));
     return { entries, next: rows.length < limit ? undefined : rows.at(-1)?.domain };
   }
 

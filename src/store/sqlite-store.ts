@@ -1,13 +1,20 @@
 /** The durable store: reads on this thread, writes on the writer's, one SQLite file that other processes may share. */
 import type { KnownDaneKind } from "../policy/verdict.ts";
-import type { ListFilter } from "./list-filter.ts";
 import { searchForDamage } from "./damage-search.ts";
 import { DamageError, storeError } from "./sqlite-error.ts";
 import { fileIdentity, openFile } from "./sqlite-file.ts";
 import { SqliteReader } from "./sqlite-reader.ts";
 import { rowOf } from "./sqlite-row.ts";
 import { StoreError } from "./store.ts";
-import type { Entry, HistoryStep, ListPage, PolicyStore, StoreCounts, StoreHealth } from "./store.ts";
+import type {
+  Entry,
+  HistoryStep,
+  ListFilter,
+  ListPage,
+  PolicyStore,
+  StoreCounts,
+  StoreHealth,
+} from "./store.ts";
 import { WriteQueue } from "./write-queue.ts";
 import type { RequestKind, Requests, SetAsideReport, Write, WriterOptions } from "./writer-protocol.ts";
 import { WriterThread } from "./writer-thread.ts";

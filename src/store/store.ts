@@ -1,7 +1,6 @@
 /** What is remembered of a domain across restarts, and who keeps it. */
 import type { PolicyMode } from "../policy/policy.ts";
 import type { KnownDaneKind } from "../policy/verdict.ts";
-import type { ListFilter } from "./list-filter.ts";
 
 /** A policy that was fetched once and holds until `expiresAt` (trust on first use). Times are milliseconds since 1970. */
 export interface Pin {
@@ -54,6 +53,17 @@ export interface HistoryStep {
 
 /** How many steps {@link PolicyStore.history} keeps of one domain. */
 export const HISTORY_LENGTH = 20;
+
+/** Which rows {@link PolicyStore.list} gives: those that meet all that is set. */
+export interface ListFilter {
+  readonly mode?: PolicyMode;
+  /** The pin ends before this moment. */
+  readonly expiresBefore?: number;
+  /** The pin was fetched before this moment. */
+  readonly fetchedBefore?: number;
+  /** True: the last fetch failed. False: it did not. */
+  readonly failed?: boolean;
+}
 
 export interface ListPage {
   readonly entries: readonly Entry[];

@@ -16,7 +16,7 @@ import { key, Zone } from "./dns-zone.ts";
 
 /**
  * How a name is answered when not by the book.
- * - `drop`: not at all. `delay`: late.
+ * - `drop`: not at all. `delayMs`: late. `after`: once that is over, all of them at once.
  * - `servfail`, `refused`, `formerr`, `notimp`: with that status. `formerr-edns`: FORMERR, header only, to queries with EDNS.
  *   `badvers`: to queries with EDNS.
  * - `truncate`: TC and nothing else over UDP, all of it over TCP.
@@ -28,6 +28,7 @@ import { key, Zone } from "./dns-zone.ts";
 export type Behaviour =
   | "drop"
   | { readonly delayMs: number }
+  | { readonly after: Promise<void> }
   | "servfail"
   | "refused"
   | "formerr"
@@ -197,7 +198,8 @@ export class DnsServer implements AsyncDisposable {
     this.#arrivals.emit(name);
 
     const how = this.#rule(name, question.type);
-    for (const rule of how) if (typeof rule === "object") await sleep(rule.delayMs);
+    for (const rule of how)
+      if (typeof rule === "object") await ("after" in rule ? rule.after : sleep(rule.delayMs));
     for (const reply of this.#replies(query, question, how, transport, udpSize)) send(reply, how);
   }
 

@@ -49,6 +49,7 @@ const DOMAINS: [key: string, domain: string, why: string][] = [
   [LONGEST, LONGEST, "the longest name"],
   [`${LONGEST}.`, LONGEST, "the longest name with a final dot"],
   [`[${LONGEST}]:submission`, LONGEST, "the longest name in brackets with a service name"],
+  [`example.com:${"5".repeat(1_128)}`, "example.com", "a key of 1,140 octets"],
 ];
 
 const NO_DOMAINS: [key: string, why: string][] = [
@@ -150,7 +151,7 @@ const NO_DOMAINS: [key: string, why: string][] = [
   [`${LONGEST}a`, "no room for _mta-sts in front"],
   [`${L63}.${L63}.${L63}.${L63}`, "a name of 255"],
   ["a.".repeat(5_000), "a key as long as Postfix sends"],
-  [`example.com:${"5".repeat(1_130)}`, "a port longer than any next hop"],
+  [`example.com:${"5".repeat(1_129)}`, "a key of 1,141 octets"],
 ];
 
 /** Keys that are not UTF-8. */

@@ -1,6 +1,9 @@
-import { createServer, type Server, type Socket } from "node:net";
 import { once } from "node:events";
-import { afterEach, expect, it, vi } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, expect, it, onTestFinished, vi } from "vitest";
 import { readIntoOneBuffer } from "../../src/server/one-buffer.ts";
 import { RawClient } from "../helpers/postfix-client.ts";
 
@@ -15,8 +18,11 @@ interface Read {
   readonly memory: ArrayBufferLike;
 }
 
-/** A server that keeps what it reads and answers nothing. `seenAs` is what it takes a socket for. */
-async function listen(seenAs = (socket: Socket) => socket, readInto = readIntoOneBuffer) {
+/**
+ * A server that keeps what it reads and answers nothing, on TCP or the unix socket `path`. `seenAs` is what it takes a socket
+ * for.
+ */
+async function listen(seenAs = (socket: Socket) => socket, readInto = readIntoOneBuffer, path?: string) {
   const reads: Read[] = [];
   const sockets: Socket[] = [];
   const onRead = (octets: Buffer) => reads.push({ text: octets.toString(), memory: octets.buffer });
@@ -25,22 +31,28 @@ async function listen(seenAs = (socket: Socket) => socket, readInto = readIntoOn
     readInto(seenAs(accepted), onRead);
   });
   servers.push(server);
-  server.listen(0, "127.0.0.1");
+  server.listen(path ?? { host: "127.0.0.1", port: 0 });
   await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new TypeError("a TCP server without a port");
-  return { address: `127.0.0.1:${address.port}`, reads, sockets };
+  const bound = server.address();
+  if (bound === null) throw new TypeError("a server that does not listen");
+  const address = typeof bound === "string" ? `unix:${bound}` : `127.0.0.1:${bound.port}`;
+  return { address, reads, sockets };
 }
 
-it("all clients are read into the same memory", async () => {
-  const { address, reads, sockets } = await listen();
-  for (const text of ["one", "other"]) {
+it("all clients are read into the same memory, on TCP and on unix sockets", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "stsmapd-buffer-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const tcp = await listen();
+  const unix = await listen(undefined, undefined, join(folder, "socket"));
+  for (const [n, { address, reads }] of [tcp, unix, tcp].entries()) {
+    const text = `from client ${n}`;
     using client = await RawClient.connect(address);
     client.write(text);
     await expect.poll(() => reads.at(-1)?.text).toBe(text);
   }
-  expect(sockets).toHaveLength(2);
-  expect(reads[0]?.memory, "this Node has handles").toBe(reads[1]?.memory);
+  const reads = [...tcp.reads, ...unix.reads];
+  expect(reads).toHaveLength(3);
+  expect(new Set(reads.map(({ memory }) => memory)).size, "this Node has handles").toBe(1);
 });
 
 it("a client that ends its side still gets an answer, then both sides close", async () => {

@@ -51,8 +51,8 @@ export interface CacheAdminDeps {
 const PAGE = 5;
 
 /**
- * Milliseconds between two pages of a daemon: 200,000 rows take less than a minute. As fast as can be they would take a core for some
- * seconds, and so would whoever reads them.
+ * Milliseconds between two pages of a daemon: 200,000 rows take less than a minute. As fast as can be they would take a core for
+ * some seconds, and so would whoever reads them.
  */
 const PAUSE = 1;
 

@@ -73,8 +73,9 @@ export function slope(points: readonly (readonly [x: number, y: number])[]): num
 /** The part of a run, at its begin and at its end, whose least values are compared. */
 const PART = 0.2;
 
-/** By how much the least of the last fifth of `values` is above the least of the first: peaks that pass tell nothing. */
+/** By how much the least of the last fifth of `values` is above the least of the first: peaks that pass tell nothing. 0 of none. */
 export function floorGrowth(values: readonly number[]): number {
+  if (values.length === 0) return 0;
   const length = Math.ceil(values.length * PART);
   return Math.min(...values.slice(-length)) - Math.min(...values.slice(0, length));
 }

@@ -126,7 +126,7 @@ describe("list", () => {
   });
 
   it("goes by pages, and who waits for a millisecond has a turn between any two", async () => {
-    const store = await storeOf(100);
+    const store = await storeOf(63);
     let turns = 0;
     let timer = setTimeout(function turn() {
       turns++;
@@ -135,12 +135,12 @@ describe("list", () => {
     const sizes: number[] = [];
     for await (const page of bareAdmin(store).list({})) sizes.push(page.length);
     clearTimeout(timer);
-    expect(sizes).toEqual([...Array.from({ length: 12 }, () => 8), 4]);
+    expect(sizes).toEqual([...Array.from({ length: 12 }, () => 5), 3]);
     expect(turns).toBeGreaterThanOrEqual(12);
   });
 
   it("gives the pages of which nothing was let through too: at each, one may stop", async () => {
-    const store = await storeOf(20);
+    const store = await storeOf(12);
     const pages = await collect(bareAdmin(store).list({ failed: true }));
     expect(pages).toEqual([[], [], []]);
   });

@@ -392,12 +392,21 @@ describe("DnsClient", () => {
 
   describe("forty answers at once", () => {
     const names = Array.from({ length: 40 }, (_, n) => `n${n}.example`);
-    beforeEach(() => dns.behave("*", { delayMs: 50 }));
+
+    /** Asks for all of them, and has the answers sent together. */
+    async function askForAll(signal?: AbortSignal): Promise<Promise<unknown>[]> {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      dns.behave("*", { after: promise });
+      const asked = names.map((name) => client.resolve(name, "TXT", signal));
+      await expect.poll(() => dns.queries()).toBe(names.length);
+      resolve();
+      return asked;
+    }
 
     it("are worked off by eight in a turn of the event loop", async () => {
       const turns: number[] = [];
       let turn = 0;
-      for (const name of names) void client.resolve(name, "TXT").then(() => turns.push(turn));
+      for (const answer of await askForAll()) void answer.then(() => turns.push(turn));
       for (; turns.length < names.length; turn++) await setImmediate();
       for (const each of new Set(turns)) {
         expect(turns.filter((other) => other === each).length).toBeLessThanOrEqual(8);
@@ -405,11 +414,12 @@ describe("DnsClient", () => {
     });
 
     it("are none to who gave up meanwhile", async () => {
+      using sockets = watchSockets();
       const controller = new AbortController();
-      const asked = names.map((name) => client.resolve(name, "TXT", controller.signal));
+      const asked = await askForAll(controller.signal);
       await Promise.race(asked);
-      // All of them have come.
       await setImmediate();
+      expect(sockets.open, "all have come").toBe(0);
       controller.abort();
       const results = await Promise.allSettled(asked);
       const codes = results.map((result) => (result.status === "rejected" ? result.reason.code : "answered"));

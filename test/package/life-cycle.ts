@@ -42,7 +42,12 @@ function withoutSystemd(suite: Suite): void {
   it("answers when the account runs it, and root sees the cache over the admin socket", async () => {
     await machine().sh("runuser -u stsmapd -- stsmapd serve >/tmp/log 2>&1 &");
     await waitForAnswer(machine());
-    expect(await machine().sh("stat -c %U /var/lib/stsmapd/admin.sock")).toBe("stsmapd\n");
+    // It comes a moment after the listeners.
+    await eventually(
+      "an admin socket of the account",
+      async () =>
+        (await machine().run("stat", "-c", "%U", "/var/lib/stsmapd/admin.sock")).stdout === "stsmapd\n",
+    );
     await remember(machine(), "kept.example");
     expect(await machine().sh("stsmapd cache list")).toMatch(/^kept\.example +enforce/mu);
   });

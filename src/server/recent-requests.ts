@@ -1,4 +1,5 @@
 /** What the requests of late mean, by their octets: most come again, and are then neither copied nor parsed. */
+import { asText } from "./request-parser.ts";
 
 /** A power of two. Full of requests they take about 2 MB. */
 const SLOTS = 8_192;
@@ -32,14 +33,14 @@ export class RecentRequests<Request> {
 
   /** The request in `octets` from `start` up to `end`. Bound to its cache. */
   readonly find = (octets: Buffer, start: number, end: number): Request => {
-    if (end - start > LONGEST) return this.#parse(octets.toString("latin1", start, end));
+    if (end - start > LONGEST) return this.#parse(asText(octets, start, end));
     // Even: each two neighbours share their hashes.
     const first = hash(octets, start, end) & (SLOTS - 2);
     for (let slot = first; slot <= first + 1; slot++) {
       const request = this.#requests[slot];
       if (request !== undefined && this.#isIn(slot, octets, start, end)) return request;
     }
-    const request = this.#parse(octets.toString("latin1", start, end));
+    const request = this.#parse(asText(octets, start, end));
     if (!this.#isAdmitted(first)) return request;
     this.#move(first, first + 1);
     this.#requests[first] = request;

@@ -45,8 +45,8 @@ export interface CacheAdminDeps {
 }
 
 /**
- * Rows read at once; lookups are answered between two pages. One takes about 10 µs until it is written, and a lookup that
- * comes meanwhile shall not wait for longer than it takes itself.
+ * Rows read at once; lookups are answered between two pages. Whoever asks while a page is made waits for it: a fifth of a
+ * millisecond.
  */
 const PAGE = 5;
 

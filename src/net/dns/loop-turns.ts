@@ -29,10 +29,8 @@ export class LoopTurns {
 
   #askForNext(): void {
     setImmediate(() => {
-      const next = this.#waiting.splice(
-        0,
-        Math.max(A_TURN, Math.floor(this.#waiting.length * PART_OF_BACKLOG)),
-      );
+      const share = Math.floor(this.#waiting.length * PART_OF_BACKLOG);
+      const next = this.#waiting.splice(0, Math.max(A_TURN, share));
       this.#passed = next.length;
       if (this.#passed > 0) this.#askForNext();
       for (const resolve of next) resolve();

@@ -15,7 +15,7 @@ import { domainOf, REPLIES } from "./names.ts";
 import { native } from "./native.ts";
 import type { World } from "./world.ts";
 
-const STSMAPD = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+export const STSMAPD = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 const BARE = fileURLToPath(new URL("bare-server.ts", import.meta.url));
 const TRIVIAL_REPLY = "OK something";
 

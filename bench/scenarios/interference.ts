@@ -1,9 +1,12 @@
 /** What work in the background costs those who ask: each kind of it in turns with quiet. */
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { request } from "node:http";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Load, type LoadReport, runLoad } from "../load.ts";
+import { pinned } from "../machine.ts";
 import { scrape } from "../metrics.ts";
 import {
   loadRow,
@@ -15,7 +18,7 @@ import {
   warm,
 } from "../scenario.ts";
 import { check, type Check, type Section } from "../section.ts";
-import { type Server, startStsmapd } from "../servers.ts";
+import { type Server, startStsmapd, STSMAPD } from "../servers.ts";
 import { ratios } from "../statistics.ts";
 import { storedAt } from "../stored.ts";
 import { nearWorld } from "../world.ts";
@@ -28,8 +31,27 @@ const SCRAPE_PAUSE = 1_000;
 
 type Work = (signal: AbortSignal) => Promise<void>;
 
-/** Reads all rows over the admin socket again and again, as `cache list` does. */
-function listing(socketPath: string): Work {
+/** Runs `cache list` again and again, on the load generator's core. */
+function listing({ config }: Server): Work {
+  const [command = "", ...args] = pinned("load", [process.execPath, STSMAPD, "cache", "list", "-c", config]);
+  return async (signal) => {
+    while (!signal.aborted) {
+      const child = spawn(command, args, {
+        env: { PATH: process.env["PATH"] },
+        stdio: ["ignore", "ignore", "pipe"],
+      });
+      const end = () => child.kill();
+      signal.addEventListener("abort", end);
+      const [said] = await Promise.all([text(child.stderr), once(child, "close")]);
+      signal.removeEventListener("abort", end);
+      const hasFailed = child.exitCode !== 0 || !said.includes("reading the daemon's file");
+      if (!signal.aborted && hasFailed) throw new Error(`cache list: ${child.exitCode}: ${said}`);
+    }
+  };
+}
+
+/** Reads all rows over the admin socket again and again, as any program may. */
+function listingOverSocket(socketPath: string): Work {
   return async (signal) => {
     while (!signal.aborted) {
       const asked = request({ socketPath, path: "/cache", signal }).end();
@@ -72,6 +94,8 @@ const LOADS = [
 /** A state of things, and who is asked in it. */
 interface State {
   readonly name: string;
+  /** Whether it only informs. */
+  readonly hasNoTarget?: boolean;
   readonly server: Server;
   readonly work: Work;
 }
@@ -112,7 +136,13 @@ async function run(surroundings: Surroundings): Promise<Section[]> {
   const states: State[] = [
     { name: "quiet", server: calm, work: nothing },
     { name: "sweep", server: swept, work: nothing },
-    { name: "cache list", server: calm, work: listing(join(folder, "stsmapd.sock")) },
+    { name: "cache list", server: calm, work: listing(calm) },
+    {
+      name: "list over the socket",
+      server: calm,
+      work: listingOverSocket(join(folder, "stsmapd.sock")),
+      hasNoTarget: true,
+    },
     { name: "scrape", server: calm, work: scraping(calm) },
   ];
   const table = [];
@@ -122,17 +152,17 @@ async function run(surroundings: Surroundings): Promise<Section[]> {
     const all = await inAllStates(surroundings, states, { ...load, ahead: isRoot });
     faults += ownFaults(all);
     for (const [n, rounds] of all.entries()) {
-      const state = states[n]?.name ?? "";
+      const { name: state = "", hasNoTarget = n === 0 } = states[n] ?? {};
       table.push([state, ...loadRow(name, rounds)]);
       const times = ratios(rounds.reports, all[0]?.reports ?? [], ({ known }) => known.p99);
-      if (n > 0)
+      if (!hasNoTarget)
         checks.push(check(`p99 during ${state}, ${name}, by the quiet one`, times, "at most", LIMIT));
     }
   }
   const renewals = (await world.counts()).requests;
   const notes = [
     `${rows.toLocaleString("en")} domains stored; for the sweep all of them are due: ${renewals} were renewed meanwhile.`,
-    `The list is read again and again, metrics once a second. With a steady rate, a time begins when the question was due.`,
+    `The cache is listed again and again, by the command and over the admin socket; metrics are read once a second. With a steady rate, a time begins when the question was due.`,
     isRoot
       ? "On their core the load generator goes before policy hosts and readers, who would be in its times."
       : "Policy hosts and readers share the load generator's core, and are in its times.",

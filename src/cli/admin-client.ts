@@ -89,10 +89,14 @@ export class AdminClient implements CacheAdmin {
     this.#socket = socket;
   }
 
-  /** Resolves when the daemon has answered. Throws {@link AdminClientError}. */
-  async probe(): Promise<void> {
-    // Any answer will do.
-    await this.#call("GET", "/").then(text);
+  /** Any answer proves that the daemon runs; an older one tells nothing. Throws {@link AdminClientError}. */
+  async identity(): Promise<string | undefined> {
+    const body = await this.#call("GET", "/cache-file").then(text);
+    try {
+      return textIn(this.#parse(body), "identity");
+    } catch {
+      return undefined;
+    }
   }
 
   /** What /readyz says, also of a daemon that is not ready. Throws {@link AdminClientError}. */
@@ -203,8 +207,12 @@ export class AdminClient implements CacheAdmin {
 }
 
 function errorIn(item: unknown): string | undefined {
-  const error: unknown = typeof item === "object" && item !== null ? Reflect.get(item, "error") : undefined;
-  return typeof error === "string" ? error : undefined;
+  return textIn(item, "error");
+}
+
+function textIn(item: unknown, name: string): string | undefined {
+  const value: unknown = typeof item === "object" && item !== null ? Reflect.get(item, name) : undefined;
+  return typeof value === "string" ? value : undefined;
 }
 
 function toError(error: unknown): Error {

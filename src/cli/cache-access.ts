@@ -1,12 +1,13 @@
-/** The way to the cache: by the daemon when it runs, else to its file. */
+/** The way to the cache: by the daemon when it runs, else to its file; to the file beside it, where it is only read. */
 import { statSync } from "node:fs";
 import process from "node:process";
 
 import { loadConfig } from "../config.ts";
 import type { Config } from "../config.ts";
-import type { CacheAdmin } from "../lookup/cache/cache-admin.ts";
+import type { CacheAdmin, CacheFilter, RowFilter } from "../lookup/cache/cache-admin.ts";
 import type { LookupEvents } from "../lookup/events.ts";
 import { policyDomain } from "../policy/domain.ts";
+import { systemTime } from "../system-time.ts";
 import { AdminClient, AdminClientError } from "./admin-client.ts";
 import { CommandError } from "./command-error.ts";
 import { ExitCode } from "./exit-code.ts";
@@ -15,6 +16,8 @@ export interface CacheOptions {
   readonly config?: string;
 }
 
+type Pages = ReturnType<CacheAdmin["list"]>;
+
 /** Runs `command` on the cache, says on standard error which way was taken, and cleans up. */
 export async function withCache(
   options: CacheOptions,
@@ -22,7 +25,30 @@ export async function withCache(
 ): Promise<number> {
   const config = loadConfig({ path: options.config, env: process.env });
   const daemon = await reachDaemon(config);
-  if (daemon !== undefined) return command(daemon, config);
+  return daemon === undefined ? onFile(config, command) : command(asked(daemon), config);
+}
+
+/**
+ * The same for what `filter` lets through. A running daemon is not asked for rows that this process can read itself: whoever
+ * asks for a policy meanwhile would wait for them.
+ */
+export async function withPages(
+  options: CacheOptions,
+  filter: CacheFilter,
+  command: (pages: Pages) => Promise<number>,
+): Promise<number> {
+  const config = loadConfig({ path: options.config, env: process.env });
+  const daemon = await reachDaemon(config);
+  if (daemon === undefined) return onFile(config, (cache) => command(cache.list(filter)));
+  // What would be enforced only the daemon knows.
+  const read = filter.wouldEnforce ? undefined : await pagesBeside(daemon, config, filter);
+  return command(read ?? asked(daemon).list(filter));
+}
+
+async function onFile(
+  config: Config,
+  command: (cache: CacheAdmin, config: Config) => Promise<number>,
+): Promise<number> {
   const { path } = config.store;
   const why = config.admin.socket === undefined ? "there is no admin socket" : "no daemon answers";
   say(`${why}: working on the file ${path}`);
@@ -31,7 +57,6 @@ export async function withCache(
     throw new CommandError(ExitCode.noInput, `there is no cache at ${path}: ${advice}`);
   }
   const { openCache } = await import("../open-cache.ts");
-  const { systemTime } = await import("../daemon.ts");
   const file = openCache(config, process.env, storeFailures(), systemTime);
   try {
     return await command(file.cache, config);
@@ -55,15 +80,38 @@ export function say(text: string): void {
   process.stderr.write(`stsmapd: ${text}\n`);
 }
 
-async function reachDaemon({ admin: { socket } }: Config): Promise<CacheAdmin | undefined> {
+/** A daemon that answers. */
+interface Reached {
+  readonly client: AdminClient;
+  readonly socket: string;
+  /** What its file is known by. */
+  readonly identity: string | undefined;
+}
+
+async function reachDaemon({ admin: { socket } }: Config): Promise<Reached | undefined> {
   if (socket === undefined) return undefined;
   const client = new AdminClient(socket);
   try {
-    await client.probe();
+    return { client, socket, identity: await client.identity() };
   } catch (error) {
     if (error instanceof AdminClientError && error.code === "unreachable") return undefined;
     throw error;
   }
+}
+
+async function pagesBeside(
+  { identity }: Reached,
+  { store: { path } }: Config,
+  filter: RowFilter,
+): Promise<Pages | undefined> {
+  if (identity === undefined) return undefined;
+  const { readPagesBeside } = await import("./read-pages-beside.ts");
+  const pages = readPagesBeside(path, identity, filter, systemTime());
+  if (pages !== undefined) say(`reading the daemon's file ${path}`);
+  return pages;
+}
+
+function asked({ client, socket }: Reached): CacheAdmin {
   say(`asking the daemon on ${socket}`);
   return client;
 }

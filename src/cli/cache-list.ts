@@ -1,7 +1,7 @@
 /** `stsmapd cache list` and `cache export`: rows, as a table or as JSON Lines. */
 import type { CacheFilter } from "../lookup/cache/cache-admin.ts";
 import type { CacheRecord } from "../lookup/cache/record.ts";
-import { withCache } from "./cache-access.ts";
+import { withPages } from "./cache-access.ts";
 import type { CacheOptions } from "./cache-access.ts";
 import { CommandError } from "./command-error.ts";
 import { ExitCode } from "./exit-code.ts";
@@ -26,10 +26,10 @@ const COLUMNS = [
 export async function cacheList({ config, json, ...filter }: ListOptions): Promise<number> {
   if (filter.map !== undefined && filter.wouldEnforce !== true)
     throw new CommandError(ExitCode.usage, "--map says nothing without --would-enforce");
-  return withCache(config === undefined ? {} : { config }, async (cache) => {
+  return withPages(config === undefined ? {} : { config }, filter, async (pages) => {
     const output = new Output();
     if (json !== true) await output.write(row(COLUMNS.map(([title]) => title)));
-    for await (const page of cache.list(filter)) {
+    for await (const page of pages) {
       for (const record of page) {
         await (json === true ? output.json(record) : output.write(row(cells(record))));
       }

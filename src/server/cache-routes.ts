@@ -22,6 +22,11 @@ export function cacheRoutes(cache: CacheAdmin): readonly AdminRoute[] {
     },
     {
       method: "GET",
+      path: "/cache-file",
+      handle: async () => ({ status: 200, json: { identity: (await cache.identity()) ?? null } }),
+    },
+    {
+      method: "GET",
       path: "/cache/:domain",
       handle: async (request) => ({ status: 200, json: await cache.show(domainOf(request)) }),
     },

@@ -146,6 +146,8 @@ export class MemoryStore implements PolicyStore {
     return 0;
   }
 
+  identity(): undefined {}
+
   health(): StoreHealth {
     return { writable: true, readable: true };
   }

@@ -102,12 +102,17 @@ export const MIGRATIONS: readonly string[] = [
  * Throws {@link StoreError} `incompatible`, with nothing written, where the file is a newer version's or not ours.
  */
 export function migrate(db: Database.Database): void {
-  if (db.transaction(version).deferred(db) === MIGRATIONS.length) return;
+  if (isNewest(db)) return;
   db.transaction(() => {
     for (const step of MIGRATIONS.slice(version(db))) db.exec(step);
     db.pragma(`application_id = ${APPLICATION_ID}`);
     db.pragma(`user_version = ${MIGRATIONS.length}`);
   }).immediate();
+}
+
+/** Whether the tables of `db` are of the newest version. Throws {@link StoreError} as {@link migrate} does. */
+export function isNewest(db: Database.Database): boolean {
+  return db.transaction(version).deferred(db) === MIGRATIONS.length;
 }
 
 /** The file's version, 0 for one with nothing in it. Called in a transaction, so that the reads agree. */

@@ -149,6 +149,10 @@ export class RetryingStore implements PolicyStore {
     return domains;
   }
 
+  identity(): string | undefined {
+    return this.#inner.identity();
+  }
+
   health(): StoreHealth {
     return this.#inner.health();
   }

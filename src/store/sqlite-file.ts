@@ -1,5 +1,5 @@
 /** Makes, checks and opens the database file. */
-import { accessSync, closeSync, constants, mkdirSync, openSync, statSync } from "node:fs";
+import { accessSync, closeSync, constants, mkdirSync, openSync, realpathSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import Database from "better-sqlite3";
 import { migrate } from "./migrations.ts";
@@ -90,8 +90,24 @@ export function fileIdentity(path: string): string | undefined {
   return stat && `${stat.dev}:${stat.ino}`;
 }
 
+/**
+ * What tells the file at `path`, while somebody has it open, from any other, and from itself by a name or a mount where
+ * another log lies beside it. Undefined when nobody has it open, or this user may not look.
+ *
+ * @param file its {@link fileIdentity}
+ */
+export function sharedIdentity(path: string, file: string | undefined): string | undefined {
+  try {
+    // SQLite goes by the name behind symbolic links too.
+    const memory = fileIdentity(`${realpathSync(path)}-shm`);
+    return file && memory && `${file} ${memory}`;
+  } catch {
+    return undefined;
+  }
+}
+
 /** A file cut to nothing beside its log: SQLite would take it for a new one and delete the log. */
-function isHollow(path: string): boolean {
+export function isHollow(path: string): boolean {
   return statSync(path).size === 0 && (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
 }
 

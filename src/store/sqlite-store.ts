@@ -2,7 +2,7 @@
 import type { KnownDaneKind } from "../policy/verdict.ts";
 import { searchForDamage } from "./damage-search.ts";
 import { DamageError, storeError } from "./sqlite-error.ts";
-import { fileIdentity, openFile } from "./sqlite-file.ts";
+import { fileIdentity, openFile, sharedIdentity } from "./sqlite-file.ts";
 import { SqliteReader } from "./sqlite-reader.ts";
 import { rowOf } from "./sqlite-row.ts";
 import { StoreError } from "./store.ts";
@@ -151,6 +151,10 @@ export class SqliteStore implements PolicyStore {
       readable: this.#readError === undefined,
       ...(lastError && { lastError }),
     };
+  }
+
+  identity(): string | undefined {
+    return this.#closing === undefined ? sharedIdentity(this.#options.path, this.#identity) : undefined;
   }
 
   /** Searches the file for damage, and replaces it if there is any. Resolves when that is done; never rejects. */

@@ -99,6 +99,8 @@ const answers: { [K in RequestKind]: (request: Requests[K]["in"]) => Requests[K]
     return setAside(options, damaged, at);
   },
   close: () => {
+    // SQLite itself leaves the log to the last of all processes, which may be one that only reads: the file is to be whole alone.
+    open?.db.pragma("wal_checkpoint(PASSIVE)");
     shut();
     return undefined;
   },

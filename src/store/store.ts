@@ -188,6 +188,9 @@ export interface PolicyStore {
 
   health(): StoreHealth;
 
+  /** What another process knows the file by that is read here (sharedIdentity of sqlite-file.ts); undefined where there is none. */
+  identity(): string | undefined;
+
   /** Writes that wait for the disk, those that failed and are tried again included. */
   waitingWrites(): number;
 

@@ -5,15 +5,20 @@ import { chmodSync, existsSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import process from "node:process";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import Database from "better-sqlite3";
 import { describe, expect, it, vi } from "vitest";
+import { cacheRoutes } from "../../src/server/cache-routes.ts";
+import { MemoryStore } from "../../src/store/memory-store.ts";
 import { openStore } from "../../src/store/open-store.ts";
+import { bareAdmin } from "../helpers/bare-cache-admin.ts";
 import { RawClient, SocketmapClient } from "../helpers/postfix-client.ts";
 import { Daemon, type Finished, Home, stsmapd } from "../helpers/stsmapd.ts";
 import { secure, startWorld, type World } from "../helpers/world.ts";
-import { entry, pin } from "../store/entries.ts";
+import { RunningAdmin } from "../helpers/running-admin.ts";
+import { entry, failure, pin } from "../store/entries.ts";
 import { unprivileged } from "../helpers/unprivileged.ts";
 
 // Each command is a process of its own, and a small machine takes its time to start so many.
@@ -22,6 +27,7 @@ vi.setConfig({ testTimeout: 60_000 });
 const D = "d.example";
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 const BY_DAEMON = /^stsmapd: asking the daemon on .*admin\.sock\n/;
+const BESIDE = /^stsmapd: reading the daemon's file .*cache\.sqlite\n$/;
 const BY_FILE = /^stsmapd: no daemon answers: working on the file .*cache\.sqlite\n/;
 const DAY = 86_400_000;
 
@@ -106,7 +112,9 @@ describe("cache", () => {
       const json = await place.cache("list", "--json", "--mode", "enforce", "--older-than", "0s");
       const none = await place.cache("list", "--json", "--failed");
       const show = await place.cache("show", D);
-      for (const { stderr } of [list, json, none, show]) expect(stderr).toMatch(way);
+      expect(show.stderr).toMatch(way);
+      for (const { stderr } of [list, json, none])
+        expect(stderr).toMatch(way === BY_DAEMON ? BESIDE : BY_FILE);
       expect(list.stdout.split("\n")).toEqual([
         expect.stringMatching(/^DOMAIN +MODE +ID +FETCHED +EXPIRES +USED +LAST FAILURE$/),
         expect.stringMatching(/^d\.example +enforce +1 +\d{4}-\d\d-\d\d \d\d:\d\d +\S+ \S+ +\S+ +-$/),
@@ -208,6 +216,134 @@ describe("cache", () => {
       status: 66,
       stderr: expect.stringContaining("cannot read /nonexistent"),
     });
+  });
+});
+
+/** With more rows than are read at once. */
+async function fill(place: Place): Promise<void> {
+  const store = openStore({ path: place.storePath, now: Date.now });
+  const fetchedAt = Date.now() - DAY;
+  const times = { checkedAt: fetchedAt, checkAt: fetchedAt + 30 * DAY, usedAt: fetchedAt };
+  const entries = Array.from({ length: 1_200 }, (_, index) => {
+    const held = pin({
+      fetchedAt,
+      mode: index % 3 === 0 ? "testing" : "enforce",
+      renewAt: fetchedAt + 5 * DAY,
+    });
+    const failed = failure({ failedAt: fetchedAt, retryAt: fetchedAt + 30 * DAY });
+    return entry(`d${index}.example`, { pin: held, ...times, ...(index % 100 === 0 && { failure: failed }) });
+  });
+  await Promise.all(entries.map((one) => store.put(one)));
+  await store.close();
+}
+
+async function overSocket(place: Place, query: string): Promise<string> {
+  const call = request({ socketPath: place.socket, path: `/cache?${query}`, agent: false }).end();
+  const [response] = await once(call, "response");
+  return text(response);
+}
+
+describe("list and export beside a running daemon", () => {
+  it("read its file, and give what it gives over the socket", async () => {
+    await using world = await startWorld();
+    using place = new Place(world);
+    await fill(place);
+    await using _ = await place.daemon();
+    const ways: [string, string, number][] = [
+      ["export", "", 1_200],
+      ["list --json --mode testing", "mode=testing", 400],
+      ["list --json --failed", "failed=true", 12],
+      ["list --json --older-than 2d", `older_than=${2 * DAY}`, 0],
+      ["list --json --expires-within 7d --failed", `expires_within=${7 * DAY}&failed=true`, 12],
+    ];
+    for (const [command, query, rows] of ways) {
+      const { stdout, stderr } = await place.cache(...command.split(" "));
+      expect(stderr, command).toMatch(BESIDE);
+      expect(stdout.match(/\n/g)?.length ?? 0, command).toBe(rows);
+      expect(stdout === (await overSocket(place, query)), command).toBe(true);
+    }
+  });
+
+  it("see what was forgotten and imported a moment ago", async () => {
+    await using world = await startWorld();
+    using place = new Place(world);
+    await fill(place);
+    await using _ = await place.daemon();
+    const line = `${(await place.exported()).split("\n")[0]}\n`;
+    const { domain } = JSON.parse(line);
+    await place.cache("forget", domain, "--yes");
+    expect(await place.exported()).not.toContain(`"${domain}"`);
+    await place.cache("import", place.home.write("line", line));
+    expect(await place.exported()).toContain(line);
+  });
+
+  it("ask the daemon where its file is another", async () => {
+    await using world = await startWorld();
+    using place = new Place(world);
+    await using _ = await place.daemon();
+    using elsewhere = new Place(world);
+    await fill(elsewhere);
+    await using __ = await elsewhere.daemon();
+    const env = place.home.environment({
+      STSMAPD_STORE_PATH: elsewhere.storePath,
+      STSMAPD_ADMIN_SOCKET: place.socket,
+    });
+    const { stdout, stderr } = await stsmapd(["cache", "export", "-c", place.config], env);
+    expect(stderr).toMatch(BY_DAEMON);
+    expect(stdout).toBe("");
+  });
+
+  it("ask the daemon where the file is not for this user to read", async () => {
+    await using world = await startWorld();
+    using place = new Place(world);
+    await fill(place);
+    await using _ = await place.daemon();
+    chmodSync(place.storePath, 0);
+    const command = unprivileged([MAIN, "cache", "export", "-c", place.config]);
+    const options = { env: place.home.environment(), maxBuffer: 2 ** 24 };
+    const { stdout, stderr } = await promisify(execFile)(...command, options);
+    expect(stderr).toMatch(BY_DAEMON);
+    expect(stdout).toBe(await overSocket(place, ""));
+  });
+
+  it("ask the daemon where its file is of another version", async () => {
+    await using world = await startWorld();
+    using place = new Place(world);
+    await fill(place);
+    await using _ = await place.daemon();
+    const db = new Database(place.storePath);
+    db.pragma("user_version = 99");
+    db.close();
+    const { stdout, stderr } = await place.cache("export");
+    expect(stderr).toMatch(BY_DAEMON);
+    expect(stdout).toBe(await overSocket(place, ""));
+  });
+
+  it("ask a daemon that is too old to know of its file", async () => {
+    await using world = await startWorld();
+    using place = new Place(world);
+    const store = new MemoryStore();
+    await store.put(entry(D));
+    const routes = cacheRoutes(bareAdmin(store)).filter(({ path }) => path !== "/cache-file");
+    await using old = await new RunningAdmin().start(routes);
+    const env = place.home.environment({ STSMAPD_ADMIN_SOCKET: old.path });
+    const { stdout, stderr } = await stsmapd(["cache", "export", "-c", place.config], env);
+    expect(stderr).toMatch(BY_DAEMON);
+    expect(JSON.parse(stdout)).toMatchObject({ domain: D });
+  });
+
+  it("end with a line where the file can be read no further", async () => {
+    await using world = await startWorld();
+    using place = new Place(world);
+    await fill(place);
+    await using _ = await place.daemon();
+    const db = new Database(place.storePath);
+    // Of a row behind the first page.
+    db.pragma("ignore_check_constraints = ON");
+    db.exec("UPDATE domain SET mx = 'no JSON' WHERE domain = 'd999.example'");
+    db.close();
+    const { status, stderr } = await place.cache("export");
+    expect({ status, stderr }).toMatchObject({ status: 73, stderr: expect.stringMatching(/^.*\n.*\n$/) });
   });
 });
 

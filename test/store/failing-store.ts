@@ -54,6 +54,7 @@ export function failing(inner: PolicyStore): Failing {
     counts: (now) => inner.counts(now),
     changedElsewhere: () => inner.changedElsewhere(),
     health: () => inner.health(),
+    identity: () => inner.identity(),
     waitingWrites: () => inner.waitingWrites(),
     close: () => inner.close(),
   };

@@ -8,7 +8,7 @@ import type { CacheRecord } from "./record.ts";
 import type { ResolutionOutcome } from "../events.ts";
 
 /** Rows that meet all that is set. Durations in milliseconds. */
-export interface CacheFilter {
+export interface RowFilter {
   readonly mode?: PolicyMode;
   /** The policy was fetched longer ago than this. */
   readonly olderThan?: number;
@@ -16,6 +16,10 @@ export interface CacheFilter {
   readonly expiresWithin?: number;
   /** Whether the last fetch failed. */
   readonly failed?: boolean;
+}
+
+/** The same, and what follows from the rules in force. */
+export interface CacheFilter extends RowFilter {
   /** A map in force would enforce the policy, were its rollout further on. */
   readonly wouldEnforce?: true;
   /** Only this map counts for `wouldEnforce`. */
@@ -132,6 +136,9 @@ export interface CacheAdmin {
    * is looked through only as long as somebody reads.
    */
   list(filter: CacheFilter): AsyncIterable<readonly CacheRecord[]>;
+
+  /** What the file is known by beside the daemon ({@link PolicyStore.identity}); undefined where it is not told. */
+  identity(): Promise<string | undefined>;
 
   /** @param domain lower-case A-labels, as everywhere here */
   show(domain: string): Promise<CacheReport>;

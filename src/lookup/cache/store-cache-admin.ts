@@ -15,6 +15,7 @@ import { importRecords } from "./import.ts";
 import { toRecord } from "./record.ts";
 import type { CacheRecord } from "./record.ts";
 import { cacheReport } from "./report.ts";
+import { storedPages } from "./stored-pages.ts";
 import { heldBackBy } from "./would-enforce.ts";
 import type { DaneMemory } from "../dane/dane-source.ts";
 import { DomainState } from "../domain-state.ts";
@@ -64,20 +65,18 @@ export class StoreCacheAdmin implements CacheAdmin {
     this.#deps = deps;
   }
 
-  async *list(filter: CacheFilter): AsyncGenerator<readonly CacheRecord[]> {
-    const { olderThan, expiresWithin, wouldEnforce, map, ...ofStore } = filter;
+  async *list({ wouldEnforce, map, ...filter }: CacheFilter): AsyncGenerator<readonly CacheRecord[]> {
     const { store, dane, rules, isDaemon, now } = this.#deps;
-    const fetchedBefore = olderThan === undefined ? {} : { fetchedBefore: now() - olderThan };
-    const expiresBefore = expiresWithin === undefined ? {} : { expiresBefore: now() + expiresWithin };
-    const storeFilter = { ...ofStore, ...fetchedBefore, ...expiresBefore };
-    for (let after: string | undefined = ""; after !== undefined;) {
-      const page = store.list(storeFilter, after, PAGE);
+    for (const page of storedPages(store, filter, PAGE, now())) {
       const sources = { rules: rules(), dane, store, now: now() };
-      const entries = wouldEnforce ? page.entries.filter(heldBackBy(map, sources)) : page.entries;
+      const entries = wouldEnforce ? page.filter(heldBackBy(map, sources)) : page;
       yield entries.map(toRecord);
-      after = page.next;
       await (isDaemon ? sleep(PAUSE) : nextTurn());
     }
+  }
+
+  async identity(): Promise<string | undefined> {
+    return this.#deps.store.identity();
   }
 
   async show(domain: string): Promise<CacheReport> {

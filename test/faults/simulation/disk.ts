@@ -99,6 +99,7 @@ export class Disk {
         readable: this.fault !== "unreadable",
         ...(lastError !== undefined && { lastError }),
       }),
+      identity: () => undefined,
       waitingWrites: () => 0,
       // The platter is read on by the next process.
       close: async () => {},

@@ -29,10 +29,18 @@ function rowOf(number: number, now: number, { fetchedAt, renewAt, checkAt }: Tim
 }
 
 /**
- * Copies a file with `rows` enforce policies to `path`: of domains 0 to `rows` - 1, used now. With `due`, all of them are to
- * be renewed at once; otherwise nothing falls due for months.
+ * - `current`: nothing falls due for months.
+ * - `due`: all are to be renewed, and lapse in a year.
+ * - `lapsing`: all are to be renewed, and lapse so soon that fifty renewals a second are hardly enough.
  */
-export async function storedAt(path: string, rows: number, due = false): Promise<string> {
+export type Stock = "current" | "due" | "lapsing";
+
+/** Milliseconds: `lapsing` policies have this much time for each of them. */
+const TIME_PER_POLICY = 50;
+
+/** Copies a file with `rows` enforce policies to `path`: of domains 0 to `rows` - 1, used now. */
+export async function storedAt(path: string, rows: number, stock: Stock = "current"): Promise<string> {
+  const due = stock !== "current";
   const version = createHash("sha256")
     .update(MIGRATIONS.join())
     .update(policyOf("x"))
@@ -41,7 +49,14 @@ export async function storedAt(path: string, rows: number, due = false): Promise
   const file = join(CACHE, `stored-${version}-${rows}${due ? "-due" : ""}.sqlite`);
   if (!existsSync(file) || statSync(file).mtimeMs < Date.now() - MAX_FILE_AGE) await fill(file, rows, due);
   copyFileSync(file, path);
+  if (stock === "lapsing") lapseAt(path, Date.now() + rows * TIME_PER_POLICY);
   return path;
+}
+
+function lapseAt(path: string, moment: number): void {
+  const db = new Database(path);
+  db.prepare("UPDATE domain SET expires_at = ?").run(moment);
+  db.close();
 }
 
 /** The store writes the first row; all others are copies of it under other names, which is a hundred times as fast. */

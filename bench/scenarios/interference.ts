@@ -20,7 +20,7 @@ import {
 import { check, type Check, type Section } from "../section.ts";
 import { type Server, startStsmapd, STSMAPD } from "../servers.ts";
 import { ratios } from "../statistics.ts";
-import { storedAt } from "../stored.ts";
+import { type Stock, storedAt } from "../stored.ts";
 import { nearWorld } from "../world.ts";
 
 /** Times the quiet p99. */
@@ -91,6 +91,14 @@ const LOADS = [
   { name: "5,000 a second", load: { connections: 50, rate: 5_000 } },
 ];
 
+/** Policies that the refresher has fetched since the server's start. */
+async function renewed(server: Server): Promise<number> {
+  server.signal("SIGCONT");
+  const figures = await scrape(server);
+  server.signal("SIGSTOP");
+  return figures.get('stsmapd_resolutions_total{result="fetched",trigger="renewal"}') ?? 0;
+}
+
 /** A state of things, and who is asked in it. */
 interface State {
   readonly name: string;
@@ -121,8 +129,8 @@ async function run(surroundings: Surroundings): Promise<Section[]> {
   const { folder, isRoot, quick } = surroundings;
   const rows = quick ? 2_000 : 200_000;
   await using world = await nearWorld(surroundings);
-  const start = async (name: string, due: boolean) => {
-    const store = await storedAt(join(folder, `${name}.sqlite`), rows, due);
+  const start = async (name: string, stock: Stock) => {
+    const store = await storedAt(join(folder, `${name}.sqlite`), rows, stock);
     const server = await startStsmapd({ folder, world, store, name });
     await warm(server, surroundings);
     // The search for damage at the start is over.
@@ -130,12 +138,14 @@ async function run(surroundings: Surroundings): Promise<Section[]> {
     server.signal("SIGSTOP");
     return server;
   };
-  await using calm = await start("stsmapd", false);
-  await using swept = await start("stsmapd-sweep", true);
-  await world.counts();
+  await using calm = await start("stsmapd", "current");
+  await using swept = await start("stsmapd-sweep", "due");
+  await using urgent = await start("stsmapd-urgent", "lapsing");
+  const before = [await renewed(swept), await renewed(urgent)] as const;
   const states: State[] = [
     { name: "quiet", server: calm, work: nothing },
     { name: "sweep", server: swept, work: nothing },
+    { name: "urgent sweep", server: urgent, work: nothing, hasNoTarget: true },
     { name: "cache list", server: calm, work: listing(calm) },
     {
       name: "list over the socket",
@@ -159,9 +169,10 @@ async function run(surroundings: Surroundings): Promise<Section[]> {
         checks.push(check(`p99 during ${state}, ${name}, by the quiet one`, times, "at most", LIMIT));
     }
   }
-  const renewals = (await world.counts()).requests;
+  const [slowly, urgently] = [(await renewed(swept)) - before[0], (await renewed(urgent)) - before[1]];
   const notes = [
-    `${rows.toLocaleString("en")} domains stored; for the sweep all of them are due: ${renewals} were renewed meanwhile.`,
+    `${rows.toLocaleString("en")} domains stored. In a sweep all of them are due, and lapse in a year: ${slowly} were renewed meanwhile.`,
+    `In the urgent sweep they would lapse within hours, as after a long stop; it has no target: ${urgently} were renewed in the same time.`,
     `The cache is listed again and again, by the command and over the admin socket; metrics are read once a second. With a steady rate, a time begins when the question was due.`,
     isRoot
       ? "On their core the load generator goes before policy hosts and readers, who would be in its times."

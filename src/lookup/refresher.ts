@@ -4,18 +4,19 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { StoreError } from "../store/store.ts";
-import type { PolicyStore } from "../store/store.ts";
+import { dueAt, StoreError } from "../store/store.ts";
+import type { Backlog, DuePin, PolicyStore } from "../store/store.ts";
 import type { LookupEvents } from "./events.ts";
+import { type PaceOptions, renewalPause } from "./renewal-pace.ts";
 
 /** Durations in milliseconds. */
-interface RefresherOptions {
+interface RefresherOptions extends PaceOptions {
   /** A policy nobody asked for during this time is not renewed. */
   readonly unusedAfter: number;
-  /** Between two renewals that are started. A backlog after a long stop is worked off at this pace, not in a burst. */
-  readonly pace: number;
   /** Renewals under way at once. */
   readonly concurrency: number;
+  /** How often it is looked what is due, while there is something: what falls due and lapses soon is seen after it. */
+  readonly lookInterval: number;
   /** The shortest sleep between two rounds. */
   readonly shortestSleep: number;
   /** The longest sleep: policies that arrived meanwhile, by this or another process, are noticed after it. */
@@ -38,6 +39,17 @@ export interface RefresherDeps {
 
 /** Rows read at once; more than ever are under way, so that each page brings new ones. */
 const PAGE = 100;
+
+/** Milliseconds: the thread that counts what is due may hang at a disk. */
+const BACKLOG_PATIENCE = 5_000;
+
+type Due = Pick<DuePin, "domain" | "dueAt">;
+
+/** What has the next turns, and the pause between two of them. */
+interface Plan {
+  readonly turns: readonly Due[];
+  readonly pause: number;
+}
 
 /** Runs until `signal` fires; resolves when nothing it started is under way. Never rejects. */
 export async function runRefresher(deps: RefresherDeps, signal: AbortSignal): Promise<void> {
@@ -68,32 +80,80 @@ export async function runRefresher(deps: RefresherDeps, signal: AbortSignal): Pr
 }
 
 /**
- * Works off what is due, page by page, at the pace of the options. Ends when all that is due has had its turn, and early
- * while the store cannot write: what is fetched then is forgotten. False when rows that had their turn may be due still.
+ * Works off what is due, page by page. Ends when all that is due has had its turn, and early while the store cannot write:
+ * what is fetched then is forgotten. False when rows that had their turn may be due still.
  */
 async function renewDue(deps: RefresherDeps, signal: AbortSignal): Promise<boolean> {
   const { store, refresh, now, options } = deps;
   const running = new Set<Promise<void>>();
-  /** Rows of the last page: those still due when the next is read are under way, or could not be written. */
-  let started = new Set<string>();
+  /** Those of the last pages that had their turn. Where one is due since the same moment, it is under way or was not written. */
+  let started = new Map<string, number>();
   try {
     for (;;) {
-      const page = store.due(now(), now() - options.unusedAfter, PAGE).map(({ domain }) => domain);
-      const fresh = page.filter((domain) => !started.has(domain));
-      if (fresh.length === 0) return page.length === 0;
-      started = new Set(page);
-      for (const domain of fresh) {
+      const plan = await nextTurns(deps, signal);
+      const lookedAt = now();
+      const isStarted = (due: Due) => started.get(due.domain) === due.dueAt;
+      const fresh = plan.turns.filter((due) => !isStarted(due));
+      if (fresh.length === 0) return plan.turns.length === 0;
+      started = new Map(plan.turns.filter(isStarted).map((due) => [due.domain, due.dueAt]));
+      for (const { domain, dueAt: since } of fresh) {
         while (running.size >= options.concurrency) await Promise.race(running);
         if (signal.aborted) return false;
+        started.set(domain, since);
         const renewal = refresh(domain).finally(() => running.delete(renewal));
         running.add(renewal);
-        await pause(options.pace, signal);
+        await pause(plan.pause, signal);
         if (!store.health().writable) return false;
+        // In either direction, as above.
+        if (Math.abs(now() - lookedAt) >= options.lookInterval) break;
       }
     }
   } finally {
     await Promise.all(running);
   }
+}
+
+/** Throws {@link StoreError} where the store cannot be read. */
+async function nextTurns(deps: RefresherDeps, signal: AbortSignal): Promise<Plan> {
+  const { store, now, options } = deps;
+  const page = store.due(now(), now() - options.unusedAfter, PAGE);
+  const longestDue = page.map((entry) => ({ domain: entry.domain, dueAt: dueAt(entry) ?? 0 }));
+  if (longestDue.length === 0) return { turns: [], pause: options.fastestPace };
+  const backlog = await backlogOf(deps, signal);
+  if (backlog === undefined) return { turns: longestDue, pause: options.fastestPace };
+  return {
+    turns: alternating(longestDue, backlog.firstToLapse),
+    pause: renewalPause(backlog, now(), options),
+  };
+}
+
+/** Undefined where the store cannot tell, or not soon. */
+async function backlogOf(deps: RefresherDeps, signal: AbortSignal): Promise<Backlog | undefined> {
+  const { store, events, now, options } = deps;
+  const over = new AbortController();
+  try {
+    const told = store.backlog(now(), now() - options.unusedAfter, PAGE);
+    const patience = pause(BACKLOG_PATIENCE, AbortSignal.any([signal, over.signal]));
+    return await Promise.race([told, patience]);
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    events.storeFailed("read", undefined, error);
+    return undefined;
+  } finally {
+    over.abort();
+  }
+}
+
+/**
+ * Every other turn is that of the pin that lapses first, so that a policy of an hour does not wait behind many of a week. The
+ * turns between are of those due longest: anyone may publish thousands of policies that hold for a minute.
+ */
+function alternating(longestDue: readonly Due[], firstToLapse: readonly Due[]): Due[] {
+  const turns = new Map<string, Due>();
+  for (let n = 0; n < Math.max(longestDue.length, firstToLapse.length); n++) {
+    for (const due of [longestDue[n], firstToLapse[n]]) if (due) turns.set(due.domain, due);
+  }
+  return [...turns.values()];
 }
 
 async function tidy({ events }: RefresherDeps, work: () => Promise<unknown>): Promise<void> {
@@ -105,6 +165,6 @@ async function tidy({ events }: RefresherDeps, work: () => Promise<unknown>): Pr
   }
 }
 
-async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+async function pause(milliseconds: number, signal: AbortSignal): Promise<undefined> {
   await sleep(milliseconds, undefined, { signal }).catch(() => undefined);
 }

@@ -6,6 +6,7 @@ import { rebased } from "./rebase.ts";
 import { rowOf } from "./sqlite-row.ts";
 import { dueAt, HISTORY_LENGTH, spentAt, StoreError } from "./store.ts";
 import type {
+  Backlog,
   Entry,
   HistoryStep,
   ListFilter,
@@ -23,7 +24,7 @@ interface Row {
   dane?: KnownDaneKind;
 }
 
-/** Keeps the rules of {@link PolicyStore} in a Map. Scans all rows for `due`, `list` and `counts`. */
+/** Keeps the rules of {@link PolicyStore} in a Map. Scans all rows for `due`, `backlog`, `list` and `counts`. */
 export class MemoryStore implements PolicyStore {
   readonly #rows = new Map<string, Row>();
   #closed = false;
@@ -102,6 +103,16 @@ export class MemoryStore implements PolicyStore {
     this.#refuseWhenClosed();
     const times = this.#withDueTime(now, usedSince).map(({ at }) => at);
     return times.length === 0 ? undefined : times.reduce((a, b) => Math.min(a, b));
+  }
+
+  async backlog(now: number, usedSince: number, limit: number): Promise<Backlog> {
+    this.#refuseWhenClosed();
+    const due = this.#withDueTime(now, usedSince).filter(({ at }) => at <= now);
+    const pins = due.map(({ entry: { domain, pin }, at: dueAt }) => {
+      return { domain, dueAt, expiresAt: pin?.expiresAt ?? Infinity };
+    });
+    pins.sort((a, b) => a.expiresAt - b.expiresAt || a.dueAt - b.dueAt);
+    return { rows: pins.length, firstToLapse: pins.slice(0, limit) };
   }
 
   list(filter: ListFilter, after: string, limit: number): ListPage {

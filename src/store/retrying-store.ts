@@ -4,6 +4,7 @@ import { merged } from "./merged.ts";
 import { rebased } from "./rebase.ts";
 import { StoreError } from "./store.ts";
 import type {
+  Backlog,
   Entry,
   HistoryStep,
   ListFilter,
@@ -128,6 +129,10 @@ export class RetryingStore implements PolicyStore {
 
   nextDue(now: number, usedSince: number): number | undefined {
     return this.#inner.nextDue(now, usedSince);
+  }
+
+  backlog(now: number, usedSince: number, limit: number): Promise<Backlog> {
+    return this.#inner.backlog(now, usedSince, limit);
   }
 
   list(filter: ListFilter, after: string, limit: number): ListPage {

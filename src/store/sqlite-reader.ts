@@ -4,9 +4,9 @@ import type { KnownDaneKind } from "../policy/verdict.ts";
 import { meets } from "./list-filter.ts";
 import { ENTRY_COLUMNS, entryOf, type Row } from "./sqlite-row.ts";
 import type { Entry, HistoryStep, ListFilter, ListPage } from "./store.ts";
+import { prepareUsedDays } from "./used-days.ts";
 
 const COLUMNS = ENTRY_COLUMNS.join(", ");
-const DAY_MS = 86_400_000;
 /** More than a transaction of the writer holds, since all rows of one carry the same number. */
 const CHANGES_AT_ONCE = 10_000;
 
@@ -19,6 +19,7 @@ interface Due {
 export class SqliteReader {
   readonly #db: Database.Database;
   readonly #statements;
+  readonly #usedDays;
   /** `PRAGMA data_version` when changes were last looked for; undefined when some may be left. */
   #dataVersion: number | undefined;
   /** The number of the last change seen. */
@@ -29,6 +30,7 @@ export class SqliteReader {
     this.#db = db;
     db.pragma("query_only = ON");
     this.#statements = prepareAll(db);
+    this.#usedDays = prepareUsedDays(db);
     this.#seen = seen ?? this.#statements.lastChange.get() ?? 0;
   }
 
@@ -40,7 +42,7 @@ export class SqliteReader {
   due(now: number, usedSince: number, limit: number): Entry[] {
     let found: Due[] = [];
     let until = now;
-    for (const day of this.#daysSince(usedSince)) {
+    for (const day of this.#usedDays(usedSince)) {
       found.push(...this.#statements.dueInDay.all({ day, until, now, usedSince, limit }));
       found = found.sort((a, b) => a.next_at - b.next_at).slice(0, limit);
       // Once there are enough, a day can only add what was due before the last of them.
@@ -54,7 +56,7 @@ export class SqliteReader {
 
   nextDue(now: number, usedSince: number): number | undefined {
     let earliest: number | undefined;
-    for (const day of this.#daysSince(usedSince)) {
+    for (const day of this.#usedDays(usedSince)) {
       const next = this.#statements.nextInDay.get({ day, now, usedSince });
       if (next !== undefined) earliest = Math.min(next, earliest ?? next);
     }
@@ -92,26 +94,12 @@ export class SqliteReader {
   close(): void {
     this.#db.close();
   }
-
-  /** The days on which any pinned row was last used, from that of `usedSince` on. */
-  *#daysSince(usedSince: number): Generator<number> {
-    let day = this.#statements.dayFrom.get(Math.floor(usedSince / DAY_MS));
-    while (day !== undefined) {
-      yield day;
-      day = this.#statements.dayFrom.get(day + 1);
-    }
-  }
 }
 
 function prepareAll(db: Database.Database) {
   return {
     get: db.prepare<[string], Row>(`SELECT ${COLUMNS} FROM domain WHERE domain = ?`),
     getById: db.prepare<[number], Row>(`SELECT ${COLUMNS} FROM domain WHERE id = ?`),
-    dayFrom: db
-      .prepare<[number], number>(
-        "SELECT used_day FROM domain WHERE used_day >= ? AND next_at IS NOT NULL ORDER BY used_day LIMIT 1",
-      )
-      .pluck(),
     dueInDay: db.prepare<
       [{ day: number; until: number; now: number; usedSince: number; limit: number }],
       Due

@@ -7,6 +7,7 @@ import { SqliteReader } from "./sqlite-reader.ts";
 import { rowOf } from "./sqlite-row.ts";
 import { StoreError } from "./store.ts";
 import type {
+  Backlog,
   Entry,
   HistoryStep,
   ListFilter,
@@ -133,6 +134,11 @@ export class SqliteStore implements PolicyStore {
       if (last === undefined) return total;
       after = last;
     }
+  }
+
+  async backlog(now: number, usedSince: number, limit: number): Promise<Backlog> {
+    this.#refuseWhenClosed();
+    return this.#thread.request("backlog", { now, usedSince, limit });
   }
 
   async counts(now: number): Promise<StoreCounts> {

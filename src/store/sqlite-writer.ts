@@ -2,6 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type Database from "better-sqlite3";
 import { setAside } from "./set-aside.ts";
+import { prepareBacklog } from "./sqlite-backlog.ts";
 import { DamageError, storeError } from "./sqlite-error.ts";
 import { fileIdentity, openFile } from "./sqlite-file.ts";
 import { SqliteStatements } from "./sqlite-statements.ts";
@@ -20,6 +21,7 @@ const options: WriterOptions = workerData;
 interface OpenFile {
   readonly db: Database.Database;
   readonly statements: SqliteStatements;
+  readonly backlog: ReturnType<typeof prepareBacklog>;
   /** 0 until the first transaction that writes rows. */
   writer: number;
 }
@@ -35,7 +37,7 @@ function current(): OpenFile {
     identity = fileIdentity(options.path);
     const db = openFile(options);
     identity ??= fileIdentity(options.path);
-    open = { db, statements: new SqliteStatements(db), writer: 0 };
+    open = { db, statements: new SqliteStatements(db), backlog: prepareBacklog(db), writer: 0 };
   }
   return open;
 }
@@ -93,6 +95,7 @@ const answers: { [K in RequestKind]: (request: Requests[K]["in"]) => Requests[K]
     return db.transaction(() => statements.deleteExpired(now, unusedSince, limit)).immediate();
   },
   rebase,
+  backlog: ({ now, usedSince, limit }) => current().backlog(now, usedSince, limit),
   counts: ({ now }) => current().statements.counts(now),
   setAside: ({ damaged, at }) => {
     shut();

@@ -82,6 +82,19 @@ export interface StoreCounts {
   readonly oldestCheck: number | undefined;
 }
 
+export interface DuePin {
+  readonly domain: string;
+  readonly dueAt: number;
+  readonly expiresAt: number;
+}
+
+/** What is due for renewal. */
+export interface Backlog {
+  readonly rows: number;
+  /** Those of them whose pins end first, in that order. */
+  readonly firstToLapse: readonly DuePin[];
+}
+
 export interface StoreHealth {
   /** Whether the last write succeeded. True before the first. */
   readonly writable: boolean;
@@ -170,6 +183,12 @@ export interface PolicyStore {
 
   /** The earliest {@link dueAt} among such rows; undefined when nothing will ever be due. */
   nextDue(now: number, usedSince: number): number | undefined;
+
+  /**
+   * What {@link due} could give, however many: how many rows that are, and the `limit` of them that lapse first. Off the main
+   * thread, for it costs the more the more is due.
+   */
+  backlog(now: number, usedSince: number, limit: number): Promise<Backlog>;
 
   /**
    * The rows that `filter` lets through among the `limit` that follow `after` in the order of domain names ("" for the

@@ -2,7 +2,7 @@
 import type { KnownDaneKind } from "../policy/verdict.ts";
 import type { FileOptions } from "./sqlite-file.ts";
 import type { RowValues } from "./sqlite-row.ts";
-import type { StoreCounts, StoreErrorCode } from "./store.ts";
+import type { Backlog, StoreCounts, StoreErrorCode } from "./store.ts";
 
 export interface WriterOptions extends FileOptions {
   /** Milliseconds: a touch that would move `used_at` by less is not written. */
@@ -55,6 +55,8 @@ export interface Requests {
     in: { readonly now: number; readonly after: number; readonly limit: number };
     out: { readonly moved: number; readonly last: number | undefined };
   };
+  /** This and the next only read, but too much for the main thread. */
+  backlog: { in: { readonly now: number; readonly usedSince: number; readonly limit: number }; out: Backlog };
   counts: { in: { readonly now: number }; out: StoreCounts };
   /** Sets the file aside, unless it is no longer the `damaged` one: then undefined. `at` goes into its name. */
   setAside: {

@@ -12,7 +12,9 @@ import { entry, pin, T0, temporaryFolder } from "../store/entries.ts";
 
 const OPTIONS: RefresherDeps["options"] = {
   unusedAfter: 60 * DAY,
-  pace: 0,
+  fastestPace: 0,
+  slowestPace: 0,
+  lookInterval: HOUR,
   concurrency: 4,
   shortestSleep: 1,
   longestSleep: HOUR,
@@ -126,7 +128,7 @@ describe("the refresher", () => {
         await store.put(renewed(store.get(domain)!, T0));
         atOnce--;
       },
-      { options: { pace: 3 } },
+      { options: { fastestPace: 3, slowestPace: 3 } },
     );
     expect(most).toBe(OPTIONS.concurrency);
     expect(new Set(tried).size).toBe(rows.length);
@@ -173,6 +175,53 @@ describe("the refresher", () => {
     await sleep(20);
     expect(new Set(tried).size).toBe(tried.length);
     expect(tried.length).toBeGreaterThanOrEqual(100);
+  });
+
+  it("renews a row once more that falls due anew before the round is over", async () => {
+    const store = await filled(due("again.example"));
+    let tries = 0;
+    await run(store, async (domain) => {
+      const next = ++tries < 3 ? T0 - MINUTE + tries : T0 + DAY;
+      await store.put({ ...store.get(domain)!, pin: pin({ fetchedAt: T0 - HOUR + tries, renewAt: next }) });
+    });
+    expect(tries).toBe(3);
+  });
+
+  it("goes at its fastest where the store cannot tell how much is due, and reports that", async () => {
+    const store = await filled(due("a.example"), due("b.example"));
+    const failures: string[] = [];
+    const mute = changed(store, {
+      backlog: async () => {
+        throw new StoreError("io", "the thread stopped");
+      },
+    });
+    const storeFailed: LookupEvents["storeFailed"] = (operation, domain, { code }) =>
+      void failures.push(`${operation} ${domain} ${code}`);
+    const tried: string[] = [];
+    const refresh = async (domain: string) => {
+      tried.push(domain);
+      await store.put(renewed(store.get(domain)!, T0));
+    };
+    await run(mute, refresh, { events: { ...SILENT, storeFailed }, options: { slowestPace: HOUR } });
+    expect(tried).toEqual(["a.example", "b.example"]);
+    expect(failures).toEqual(["read undefined io"]);
+  });
+
+  it("ends when it is told to, although the store does not say how much is due", async () => {
+    const store = await filled(due("d.example"));
+    const asked = Promise.withResolvers<void>();
+    const hung = changed(store, {
+      backlog: () => {
+        asked.resolve();
+        return new Promise(() => {});
+      },
+    });
+    const tried: string[] = [];
+    void run(hung, async (domain) => void tried.push(domain));
+    await asked.promise;
+    stop.abort();
+    await running[0];
+    expect(tried).toEqual([]);
   });
 
   it("sleeps until the next is due", async () => {
@@ -263,7 +312,7 @@ describe("the refresher", () => {
         started.resolve();
         await release.promise;
       },
-      { options: { pace: HOUR } },
+      { options: { fastestPace: HOUR, slowestPace: HOUR } },
     );
     await started.promise;
     let ended = false;

@@ -1,6 +1,6 @@
 /** What every PolicyStore must do. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { dueAt, HISTORY_LENGTH, type Entry, type PolicyStore } from "../../src/store/store.ts";
+import { dueAt, HISTORY_LENGTH, type Backlog, type Entry, type PolicyStore } from "../../src/store/store.ts";
 import { DAY, entry, failure, HOUR, MINUTE, pin, T0 } from "./entries.ts";
 
 /** Runs the contract against the stores that `open` makes, each empty; `open` cleans up after the one before. */
@@ -316,6 +316,50 @@ export function describeStore(name: string, open: () => PolicyStore): void {
       });
     });
 
+    describe("backlog", () => {
+      const lapse = (domain: string, days: number, dueAgo = 1) => {
+        const times = { renewAt: T0 - dueAgo, expiresAt: T0 + days * DAY };
+        return entry(domain, { pin: pin(times), usedAt: T0 - days * DAY });
+      };
+      const named = ({ firstToLapse }: Backlog) => firstToLapse.map(({ domain }) => domain);
+
+      it("counts what is due, and names what lapses first, whenever it was used", async () => {
+        await putAll(lapse("d4", 4), lapse("d1", 1), lapse("d5", 5), lapse("d3", 3), lapse("d2", 2));
+        const backlog = await store.backlog(T0, 0, 3);
+        expect(backlog).toEqual({
+          rows: 5,
+          firstToLapse: [1, 2, 3].map((days) => ({
+            domain: `d${days}`,
+            dueAt: T0 - 1,
+            expiresAt: T0 + days * DAY,
+          })),
+        });
+        expect(named(await store.backlog(T0, 0, 10))).toEqual(["d1", "d2", "d3", "d4", "d5"]);
+      });
+
+      it("of those that lapse together names the longest due first", async () => {
+        await putAll(lapse("b", 1, 2), lapse("a", 1, 3), lapse("c", 1, 1));
+        expect(named(await store.backlog(T0, 0, 2))).toEqual(["a", "b"]);
+      });
+
+      it.each([
+        ["is not due yet", { pin: pin({ renewAt: T0 + 1 }) }],
+        ["waits for its next try", { failure: failure({ recordId: pin().recordId, retryAt: T0 + 1 }) }],
+        ["has expired", { pin: pin({ renewAt: T0 - DAY, expiresAt: T0 }) }],
+        ["has no pin", { pin: undefined }],
+        ["was not used since, to the millisecond", { usedAt: T0 - 60 * DAY - 1 }],
+        ["was not used for longer", { usedAt: T0 - 62 * DAY }],
+      ])("leaves out what %s", async (_, change) => {
+        const duePin = pin({ renewAt: T0 - 1 });
+        await putAll(
+          entry("in", { pin: duePin, usedAt: T0 - 60 * DAY }),
+          entry("out", { pin: duePin, ...change }),
+        );
+        const backlog = await store.backlog(T0, T0 - 60 * DAY, 10);
+        expect([backlog.rows, named(backlog)]).toEqual([1, ["in"]]);
+      });
+    });
+
     describe("list", () => {
       beforeEach(() =>
         putAll(
@@ -460,6 +504,7 @@ export function describeStore(name: string, open: () => PolicyStore): void {
         await expect(store.delete("a")).rejects.toEqual(closed);
         await expect(store.deleteExpired(0, 0)).rejects.toEqual(closed);
         await expect(store.counts(0)).rejects.toEqual(closed);
+        await expect(store.backlog(0, 0, 1)).rejects.toEqual(closed);
         expect(() => store.get("a")).toThrow(closed);
         expect(() => store.nextDue(0, 0)).toThrow(closed);
         expect(() => store.touch("a", 0)).not.toThrow();

@@ -149,7 +149,7 @@ export interface CacheAdmin {
    */
   refresh(domain: string): Promise<RefreshResult>;
 
-  /** The same for every domain with a policy, at the refresher's pace. Whoever stops reading stops it. */
+  /** The same for every domain with a policy, fifty a second at most. Whoever stops reading stops it. */
   refreshAll(): AsyncIterable<RefreshResult>;
 
   /** Deletes the row, its history, and what memory holds. False where there was nothing. */

@@ -24,7 +24,9 @@ export interface ProcessDeps {
 
 const REFRESHER = {
   unusedAfter: 5 * DAY,
-  pace: 20,
+  fastestPace: 20,
+  slowestPace: 500,
+  lookInterval: 10 * SECOND,
   concurrency: 2,
   shortestSleep: SECOND,
   longestSleep: 5 * MINUTE,

@@ -1,0 +1,34 @@
+/** How fast renewals follow one another: no faster than what is due needs, for each keeps lookups waiting a moment. */
+import type { Backlog } from "../store/store.ts";
+
+/** Milliseconds between two renewals that are started. */
+export interface PaceOptions {
+  /** However much is due and however soon it lapses. */
+  readonly fastestPace: number;
+  /** However little there is to be done. */
+  readonly slowestPace: number;
+}
+
+/**
+ * A pace is such that each would have its turn in this part of the time that it has left. Set anew again and again it becomes
+ * slower as less is left to do: when half of the time is over, one in 2^8 still waits. The rest is for failures.
+ */
+const PART_OF_TIME_LEFT = 1 / 8;
+
+/**
+ * Milliseconds from the start of one renewal to the next, so that nothing of `backlog` lapses before it has its turn. Every
+ * other turn is that of the pin that lapses first, so the n-th of these has its turn among the first 2n.
+ */
+export function renewalPause(
+  { rows, firstToLapse }: Backlog,
+  now: number,
+  { fastestPace, slowestPace }: PaceOptions,
+): number {
+  let pause = slowestPace;
+  for (const [before, { expiresAt }] of firstToLapse.entries()) {
+    // Those that are not named lapse no sooner than the last that is: to work off all of them in its time is enough.
+    const turns = before === firstToLapse.length - 1 ? rows : Math.min(2 * (before + 1), rows);
+    pause = Math.min(pause, ((expiresAt - now) * PART_OF_TIME_LEFT) / turns);
+  }
+  return Math.max(pause, fastestPace);
+}

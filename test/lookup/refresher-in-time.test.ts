@@ -1,0 +1,179 @@
+/** No pin lapses for want of a turn, and renewals go no faster than that needs: hours of them, on virtual time. */
+import { describe, expect, it } from "vitest";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
+
+import { newPin } from "../../src/lookup/freshness.ts";
+import { runRefresher } from "../../src/lookup/refresher.ts";
+import { MemoryStore } from "../../src/store/memory-store.ts";
+import type { Entry } from "../../src/store/store.ts";
+import { VirtualTime } from "../faults/simulation/virtual-time.ts";
+import { DAY, HOUR, MINUTE, SECOND } from "../helpers/clock.ts";
+import { SeededRandom } from "../helpers/seeded-random.ts";
+import { DEFAULTS } from "../helpers/world.ts";
+import { entry, pin, T0 } from "../store/entries.ts";
+
+/** As the daemon has them. */
+const OPTIONS = {
+  unusedAfter: 60 * DAY,
+  fastestPace: 20,
+  slowestPace: 500,
+  lookInterval: 10 * SECOND,
+  concurrency: 16,
+  shortestSleep: SECOND,
+  longestSleep: 5 * MINUTE,
+  tidyInterval: HOUR,
+  keepSpent: DAY,
+};
+
+const EVENTS = {
+  resolved: () => {},
+  deadlinePassed: () => {},
+  turnedAway: () => {},
+  heldBack: () => {},
+  storeFailed: () => {},
+  failed: () => {},
+};
+
+/** Milliseconds that a renewal takes. */
+const TAKES = 30;
+
+interface Renewal {
+  readonly domain: string;
+  /** Since the start, in milliseconds. */
+  readonly at: number;
+  /** What was left of the time from falling due to lapsing, 0 to 1. */
+  readonly leftOfWindow: number;
+}
+
+/** Due since before T0, with `left` milliseconds until it lapses. */
+function late(domain: string, left: number, dueAgo = HOUR): Entry {
+  const long = { fetchedAt: T0 - 5 * DAY, renewAt: T0 - dueAgo, maxAge: (5 * DAY + left) / SECOND };
+  return entry(domain, { pin: pin(long) });
+}
+
+/** A policy of `maxAge` seconds fetched at T0 - `ago`. */
+function young(domain: string, maxAge: number, ago: number, random: number): Entry {
+  return entry(domain, { pin: renewedPin(maxAge, T0 - ago, random) });
+}
+
+function renewedPin(maxAge: number, now: number, random: number) {
+  const { text, mode, mx } = pin({ maxAge });
+  const fetched = { text, policy: { mode, mx, maxAge }, trace: { url: "", durationMs: TAKES } };
+  return newPin("20261121", fetched, now, random, DEFAULTS.freshness);
+}
+
+/** Runs the refresher on `rows` for `duration` milliseconds; `steps` of the clock by the moment they come at. */
+async function renewals(
+  rows: readonly Entry[],
+  duration: number,
+  steps: Readonly<Record<number, number>> = {},
+): Promise<{ done: Renewal[]; lapsed: string[] }> {
+  using time = new VirtualTime(T0);
+  const random = new SeededRandom(1);
+  const store = new MemoryStore();
+  for (const row of rows) await store.put(row);
+  const done: Renewal[] = [];
+  const refresh = async (domain: string): Promise<void> => {
+    const { pin: old } = store.get(domain)!;
+    const at = time.passed;
+    const leftOfWindow = (old!.expiresAt - time.now()) / (old!.expiresAt - old!.renewAt);
+    done.push({ domain, at, leftOfWindow });
+    await sleep(TAKES);
+    const now = time.now();
+    const renewed = renewedPin(old!.maxAge, now, random.next());
+    await store.put({ ...store.get(domain)!, pin: renewed, checkedAt: now, checkAt: now + HOUR });
+  };
+  for (const [at, step] of Object.entries(steps)) {
+    time.schedule(Number(at), () => {
+      time.step(step);
+      void store.rebase(time.now());
+    });
+  }
+  const stop = new AbortController();
+  const running = runRefresher(
+    { store, refresh, events: EVENTS, now: time.now, options: OPTIONS },
+    stop.signal,
+  );
+  // Until it waits for a timer.
+  await nextTurn();
+  while (time.passed < duration) await time.fireNext();
+  stop.abort();
+  let isOver = false;
+  void running.then(() => (isOver = true));
+  while (!isOver) await time.fireNext();
+  const now = time.now();
+  const lapsed = rows.filter(({ domain }) => store.get(domain)!.pin!.expiresAt <= now);
+  return { done, lapsed: lapsed.map(({ domain }) => domain) };
+}
+
+function of(prefix: string, done: readonly Renewal[]): Renewal[] {
+  return done.filter(({ domain }) => domain.startsWith(prefix));
+}
+
+function many(count: number, make: (n: number) => Entry): Entry[] {
+  return Array.from({ length: count }, (_, n) => make(n));
+}
+
+describe("a backlog of policies", () => {
+  it("that lapse in days is worked off slowly, and short-lived ones that fall due meanwhile do not wait for it", async () => {
+    const week = many(5_000, (n) => late(`week${n}.example`, DAY + n * MINUTE));
+    const short = many(20, (n) => young(`short${n}.example`, 600, n * 10 * SECOND, n / 20));
+    const { done, lapsed } = await renewals([...week, ...short], 2 * HOUR);
+    expect(lapsed).toEqual([]);
+    const took = of("week", done).at(-1)!.at;
+    expect(new Set(of("week", done).map(({ domain }) => domain)).size).toBe(5_000);
+    expect(took / 5_000).toBeGreaterThan(450);
+    const tight = of("short", done).filter(({ leftOfWindow }) => leftOfWindow < 0.6);
+    expect(tight).toEqual([]);
+    // Ten minutes at most between two renewals of each, while the backlog lasts and after it.
+    expect(of("short", done).length).toBeGreaterThanOrEqual(20 * 12);
+  });
+
+  it("that are all near their end goes at the fastest pace at once, and all are renewed in time", async () => {
+    const rows = many(5_000, (n) => late(`d${n}.example`, 10 * MINUTE, 5_000 - n));
+    const { done, lapsed } = await renewals(rows, 10 * MINUTE);
+    expect(lapsed).toEqual([]);
+    expect(done).toHaveLength(5_000);
+    expect(done[999]!.at).toBe(999 * OPTIONS.fastestPace);
+    expect(done.at(-1)!.at).toBeLessThan(5 * MINUTE);
+  });
+
+  it("of which the last in the queue lapses first has it renewed in time", async () => {
+    const rows = many(1_000, (n) => late(`d${n}.example`, n === 999 ? MINUTE : 2 * DAY, 1_001 - n));
+    const { done } = await renewals(rows, HOUR);
+    const first = done.find(({ domain }) => domain === "d999.example");
+    expect(first!.at).toBeLessThan(MINUTE / 8);
+  });
+
+  it("is worked off although somebody has more policies about to lapse than can be renewed", async () => {
+    const hurried = many(6_000, (n) =>
+      late(`hurried${n}.example`, (20 + Math.floor(n / 50)) * SECOND, SECOND),
+    );
+    const week = many(500, (n) => late(`week${n}.example`, DAY));
+    const { done } = await renewals([...week, ...hurried], MINUTE);
+    expect(of("hurried", done).length).toBeGreaterThan(1_000);
+    expect(of("week", done)).toHaveLength(500);
+  });
+
+  it("does not keep policies of a minute waiting until they lapse", async () => {
+    const week = many(2_000, (n) => late(`week${n}.example`, 2 * DAY));
+    const minute = many(10, (n) => young(`minute${n}.example`, 60, n * SECOND, n / 10));
+    const { done, lapsed } = await renewals([...week, ...minute], 7 * MINUTE);
+    expect(lapsed).toEqual([]);
+    // Still under way.
+    expect(of("week", done).length).toBeLessThan(2_000);
+    expect(of("minute", done).length).toBeGreaterThan(70);
+  });
+
+  it.each([
+    ["back by a day", -DAY],
+    ["forward by half a day", DAY / 2],
+  ])("is worked off at its pace while the clock is stepped %s", async (_, step) => {
+    const week = many(1_000, (n) => late(`week${n}.example`, 2 * DAY + n * MINUTE, 2 * DAY));
+    const { done, lapsed } = await renewals(week, HOUR, { [MINUTE]: step });
+    expect(lapsed).toEqual([]);
+    expect(done).toHaveLength(1_000);
+    const pauses = done.slice(1).map(({ at }, n) => at - done[n]!.at);
+    expect([Math.min(...pauses), Math.max(...pauses)]).toEqual([500, 500]);
+  });
+});

@@ -56,18 +56,19 @@ export async function runRefresher(deps: RefresherDeps, signal: AbortSignal): Pr
   const { store, now, options } = deps;
   await tidy(deps, () => store.rebase(now()));
   let tidiedAt = now();
+  const tidyOften = async (): Promise<void> => {
+    // In either direction: the clock may have been set back.
+    if (Math.abs(now() - tidiedAt) < options.tidyInterval) return;
+    tidiedAt = now();
+    await tidy(deps, () => store.rebase(tidiedAt));
+    // Not at the start, when the clock of a machine without a battery is often wrong.
+    const spentBefore = tidiedAt - options.keepSpent;
+    await tidy(deps, () => store.deleteExpired(spentBefore, tidiedAt - options.unusedAfter));
+  };
   while (!signal.aborted) {
     let wait = options.longestSleep;
     try {
-      const isDone = await renewDue(deps, signal);
-      // In either direction: the clock may have been set back.
-      if (Math.abs(now() - tidiedAt) >= options.tidyInterval) {
-        tidiedAt = now();
-        await tidy(deps, () => store.rebase(tidiedAt));
-        // Not at the start, when the clock of a machine without a battery is often wrong.
-        const spentBefore = tidiedAt - options.keepSpent;
-        await tidy(deps, () => store.deleteExpired(spentBefore, tidiedAt - options.unusedAfter));
-      }
+      const isDone = await renewDue(deps, tidyOften, signal);
       const left = (store.nextDue(now(), now() - options.unusedAfter) ?? Infinity) - now();
       // What had its turn and is due still could not be written: to go round and round would be at the policy hosts' cost.
       if (isDone || left > 0) wait = Math.min(Math.max(left, options.shortestSleep), options.longestSleep);
@@ -80,16 +81,22 @@ export async function runRefresher(deps: RefresherDeps, signal: AbortSignal): Pr
 }
 
 /**
- * Works off what is due, page by page. Ends when all that is due has had its turn, and early while the store cannot write:
- * what is fetched then is forgotten. False when rows that had their turn may be due still.
+ * Works off what is due, page by page, with `betweenPages` before each: there may be days of work. Ends when all that is due has
+ * had its turn, and early while the store cannot write: what is fetched then is forgotten. False when rows that had their turn
+ * may be due still.
  */
-async function renewDue(deps: RefresherDeps, signal: AbortSignal): Promise<boolean> {
+async function renewDue(
+  deps: RefresherDeps,
+  betweenPages: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<boolean> {
   const { store, refresh, now, options } = deps;
   const running = new Set<Promise<void>>();
   /** Those of the last pages that had their turn. Where one is due since the same moment, it is under way or was not written. */
   let started = new Map<string, number>();
   try {
     for (;;) {
+      await betweenPages();
       const plan = await nextTurns(deps, signal);
       const lookedAt = now();
       const isStarted = (due: Due) => started.get(due.domain) === due.dueAt;

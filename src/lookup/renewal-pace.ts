@@ -11,7 +11,8 @@ export interface PaceOptions {
 
 /**
  * A pace is such that each would have its turn in this part of the time that it has left. Set anew again and again it becomes
- * slower as less is left to do: when half of the time is over, one in 2^8 still waits. The rest is for failures.
+ * slower as less is left to do: of many that lapse together, one in 2^8 still waits when half of the time is over. The rest is
+ * for failures.
  */
 const PART_OF_TIME_LEFT = 1 / 8;
 

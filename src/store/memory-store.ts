@@ -108,8 +108,8 @@ export class MemoryStore implements PolicyStore {
   async backlog(now: number, usedSince: number, limit: number): Promise<Backlog> {
     this.#refuseWhenClosed();
     const due = this.#withDueTime(now, usedSince).filter(({ at }) => at <= now);
-    const pins = due.map(({ entry: { domain, pin }, at: dueAt }) => {
-      return { domain, dueAt, expiresAt: pin?.expiresAt ?? Infinity };
+    const pins = due.map(({ entry: { domain, pin }, at }) => {
+      return { domain, dueAt: at, expiresAt: pin?.expiresAt ?? Infinity };
     });
     pins.sort((a, b) => a.expiresAt - b.expiresAt || a.dueAt - b.dueAt);
     return { rows: pins.length, firstToLapse: pins.slice(0, limit) };

@@ -317,14 +317,14 @@ export function describeStore(name: string, open: () => PolicyStore): void {
     });
 
     describe("backlog", () => {
-      const lapse = (domain: string, days: number, dueAgo = 1) => {
-        const times = { renewAt: T0 - dueAgo, expiresAt: T0 + days * DAY };
-        return entry(domain, { pin: pin(times), usedAt: T0 - days * DAY });
-      };
-      const named = ({ firstToLapse }: Backlog) => firstToLapse.map(({ domain }) => domain);
-
       it("counts what is due, and names what lapses first, whenever it was used", async () => {
-        await putAll(lapse("d4", 4), lapse("d1", 1), lapse("d5", 5), lapse("d3", 3), lapse("d2", 2));
+        await putAll(
+          lapsing("d4", 4),
+          lapsing("d1", 1),
+          lapsing("d5", 5),
+          lapsing("d3", 3),
+          lapsing("d2", 2),
+        );
         const backlog = await store.backlog(T0, 0, 3);
         expect(backlog).toEqual({
           rows: 5,
@@ -334,12 +334,12 @@ export function describeStore(name: string, open: () => PolicyStore): void {
             expiresAt: T0 + days * DAY,
           })),
         });
-        expect(named(await store.backlog(T0, 0, 10))).toEqual(["d1", "d2", "d3", "d4", "d5"]);
+        expect(firstDomains(await store.backlog(T0, 0, 10))).toEqual(["d1", "d2", "d3", "d4", "d5"]);
       });
 
       it("of those that lapse together names the longest due first", async () => {
-        await putAll(lapse("b", 1, 2), lapse("a", 1, 3), lapse("c", 1, 1));
-        expect(named(await store.backlog(T0, 0, 2))).toEqual(["a", "b"]);
+        await putAll(lapsing("b", 1, 2), lapsing("a", 1, 3), lapsing("c", 1, 1));
+        expect(firstDomains(await store.backlog(T0, 0, 2))).toEqual(["a", "b"]);
       });
 
       it.each([
@@ -356,7 +356,7 @@ export function describeStore(name: string, open: () => PolicyStore): void {
           entry("out", { pin: duePin, ...change }),
         );
         const backlog = await store.backlog(T0, T0 - 60 * DAY, 10);
-        expect([backlog.rows, named(backlog)]).toEqual([1, ["in"]]);
+        expect([backlog.rows, firstDomains(backlog)]).toEqual([1, ["in"]]);
       });
     });
 
@@ -515,4 +515,14 @@ export function describeStore(name: string, open: () => PolicyStore): void {
 
 function domains(entries: readonly Entry[]): string[] {
   return entries.map(({ domain }) => domain);
+}
+
+/** A row that is due at T0, and lapses `days` after it; last used as long before it. */
+function lapsing(domain: string, days: number, dueAgo = 1): Entry {
+  const times = { renewAt: T0 - dueAgo, expiresAt: T0 + days * DAY };
+  return entry(domain, { pin: pin(times), usedAt: T0 - days * DAY });
+}
+
+function firstDomains({ firstToLapse }: Backlog): string[] {
+  return firstToLapse.map(({ domain }) => domain);
 }

@@ -21,13 +21,25 @@ export default defineConfig({
   external: NATIVE,
   output: {
     dir: "dist",
+    // An import of one of Node's own modules reads all that it exports, and so loads what it has put off: a `require` does not.
+    format: "cjs",
     cleanDir: true,
     chunkFileNames: "[name].js",
     // Lines are kept, and so are names: a stack trace in an admin's log is to be read.
     comments: { legal: false, annotation: false, jsdoc: false },
   },
-  plugins: [licences()],
+  plugins: [licences(), moduleType()],
 });
+
+/** Says what the output is, for the package's own package.json says otherwise. */
+function moduleType(): Plugin {
+  return {
+    name: "module-type",
+    generateBundle() {
+      this.emitFile({ type: "asset", fileName: "package.json", source: '{ "type": "commonjs" }\n' });
+    },
+  };
+}
 
 /** The licences of all packages of which something is in the output: theirs demand that they go with it. */
 function licences(): Plugin {

@@ -9,6 +9,7 @@ import { daneEvents, watchDns } from "./events/network-events.ts";
 import { serverEvents } from "./events/server-events.ts";
 import { tlsrptEvents } from "./events/tlsrpt-events.ts";
 import type { Logger } from "./log.ts";
+import { boundHeapGrowth } from "./heap-growth.ts";
 import type { LookupEngine } from "./lookup/engine.ts";
 import { MapLookup } from "./lookup/maps.ts";
 import { OverdueLookups } from "./lookup/overdue-lookups.ts";
@@ -133,7 +134,7 @@ async function acquire(
 
   const watched = { engine, store, events, now };
   releases.push(watchSharedStore(watched), watchSteps(watched, dane, clockEvents(log, metrics)));
-  const refresher = startRefresher(config, watched, stopping.signal);
+  let refresher: Promise<void> | undefined;
   releases.push(() => {
     stopping.abort();
     engine.stop();
@@ -178,8 +179,10 @@ async function acquire(
     listeners.push({ listener, server: await startListener(endpoint, counted, maxClients, ofServers) });
   }
   // Postfix is served. Nobody waits for the code that comes with what follows, nor does a question that came meanwhile.
-  validation.start();
   await sleep(ADMIN_DELAY);
+  validation.start();
+  refresher = startRefresher(config, watched, stopping.signal);
+  await boundHeapGrowth();
   const { createCacheAdmin } = await import("./parts/cache-admin.ts");
   const { startAdmin, startMetrics } = await import("./parts/admin.ts");
   page = await startMetrics(config, monitoring, log);

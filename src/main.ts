@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 /** The executable: refuses a Node that is too old before anything native is loaded, then hands over to the command line. */
 import process from "node:process";
-import { setFlagsFromString } from "node:v8";
 
 /** The least version that runs better-sqlite3 13 and node:tls as we use it; package.json `engines` says the same. */
 const LEAST_NODE = [22, 19] as const;
@@ -14,9 +13,10 @@ if (major < LEAST_NODE[0] || (major === LEAST_NODE[0] && minor < LEAST_NODE[1]))
   process.exitCode = 1;
 } else {
   leaveVanishedFolder();
-  // V8 would let the heap of old objects grow to several times what is in it before it collects. With half as much again there is
-  // more to do, but each pause is shorter. The unit and the image bound the young objects, which only the command line can.
-  setFlagsFromString("--heap-growing-percent=50");
+  void main();
+}
+
+async function main(): Promise<void> {
   const { run } = await import("./cli/program.ts");
   process.exitCode = await run(process.argv);
 }

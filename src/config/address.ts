@@ -17,9 +17,8 @@ export const addressRange: Field<string> = field(readAddressRange, String);
 
 function readNameServer(value: unknown): HostPort {
   const text = typeof value === "string" ? value : "";
-  const bare = text.replace(/^\[(.*)\]$/, "$1");
-  const server = isIP(bare) ? { host: bare, port: 53 } : parseHostPort(text);
-  if (server && isIP(server.host) && server.port > 0) return server;
+  const server = parseHostPort(text) ?? { host: text.replace(/^\[(.*)\]$/, "$1"), port: 53 };
+  if (isIP(server.host) && server.port > 0) return server;
   throw new BadValue(`${quote(value)} is no name server (127.0.0.1, 127.0.0.1:5353, ::1, [::1]:5353)`);
 }
 

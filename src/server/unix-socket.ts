@@ -1,6 +1,6 @@
 /** A unix socket as a file: who may use it, what it may replace, and whose it is at the end. */
 import { once } from "node:events";
-import { chmod, chown, lstat, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { promises as fs } from "node:fs";
 import { connect, type Server } from "node:net";
 import { join } from "node:path";
 import { bindingFolder, canListenAt } from "../net/socket-path.ts";
@@ -34,28 +34,28 @@ export async function listenOnUnixSocket(
   if (!canListenAt(path))
     throw new ListenError("bad-address", `unix:${path}`, "the path is too long for a unix socket");
   await refuseUnlessFree(path);
-  const folder = await mkdtemp(bindingFolder(path));
+  const folder = await fs.mkdtemp(bindingFolder(path));
   try {
     const socket = join(folder, "s");
     server.listen({ path: socket, backlog });
     await once(server, "listening");
-    await chown(socket, user ?? -1, group ?? -1);
-    await chmod(socket, options.mode);
-    const { dev, ino } = await lstat(socket);
-    await rename(socket, path);
+    await fs.chown(socket, user ?? -1, group ?? -1);
+    await fs.chmod(socket, options.mode);
+    const { dev, ino } = await fs.lstat(socket);
+    await fs.rename(socket, path);
     return async () => {
-      const found = await lstat(path).catch(() => undefined);
-      if (found?.dev === dev && found.ino === ino) await rm(path, { force: true });
+      const found = await fs.lstat(path).catch(() => undefined);
+      if (found?.dev === dev && found.ino === ino) await fs.rm(path, { force: true });
     };
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await fs.rm(folder, { recursive: true, force: true });
   }
 }
 
 /** Free is a path with nothing there, or a socket that its process left behind. */
 async function refuseUnlessFree(path: string): Promise<void> {
   const address = `unix:${path}`;
-  const found = await lstat(path).catch((error: unknown) => {
+  const found = await fs.lstat(path).catch((error: unknown) => {
     if (systemCode(error) === "ENOENT") return undefined;
     throw error;
   });
@@ -78,7 +78,7 @@ async function refuseUnlessFree(path: string): Promise<void> {
 
 async function findAccount(database: string, kind: string, name: string | undefined, path: string) {
   if (name === undefined) return undefined;
-  const id = accountId(await readFile(database, "utf8"), name);
+  const id = accountId(await fs.readFile(database, "utf8"), name);
   if (id === undefined)
     throw new ListenError("unknown-account", `unix:${path}`, `${database} has no ${kind} "${name}"`);
   return id;

@@ -1,5 +1,5 @@
 /** How much room there is for the cache file. */
-import { statfs } from "node:fs/promises";
+import { promises as fs } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 
@@ -18,7 +18,8 @@ export async function freeSpace(path: string): Promise<number | undefined> {
 }
 
 function ask(folder: string): Promise<number> {
-  const asked = statfs(folder)
+  const asked = fs
+    .statfs(folder)
     .then(({ bavail, bsize }) => bavail * bsize)
     .finally(() => underWay.delete(folder));
   underWay.set(folder, asked);

@@ -103,8 +103,11 @@ const answers: { [K in RequestKind]: (request: Requests[K]["in"]) => Requests[K]
   },
   close: () => {
     // SQLite itself leaves the log to the last of all processes, which may be one that only reads: the file is to be whole alone.
-    open?.db.pragma("wal_checkpoint(PASSIVE)");
-    shut();
+    try {
+      open?.db.pragma("wal_checkpoint(PASSIVE)");
+    } finally {
+      shut();
+    }
     return undefined;
   },
 };

@@ -27,7 +27,8 @@ export interface DeadlineOptions {
  * its listeners: to add one, all are looked through.
  */
 export class Stop {
-  readonly #waiting = new Set<() => void>();
+  /** Made for the first that waits: a client whose questions are all answered at once needs none. */
+  #waiting: Set<() => void> | undefined;
   #isCalled = false;
 
   get isCalled(): boolean {
@@ -37,19 +38,19 @@ export class Stop {
   /** Calls all that wait. Idempotent. */
   call(): void {
     this.#isCalled = true;
-    for (const stopped of this.#waiting) stopped();
-    this.#waiting.clear();
+    for (const stopped of this.#waiting ?? []) stopped();
+    this.#waiting = undefined;
   }
 
   /** Has `stopped` called at the end, at once if that has come already. */
   wait(stopped: () => void): void {
     if (this.#isCalled) stopped();
-    else this.#waiting.add(stopped);
+    else (this.#waiting ??= new Set()).add(stopped);
   }
 
   /** `stopped` waits no longer. */
   leave(stopped: () => void): void {
-    this.#waiting.delete(stopped);
+    this.#waiting?.delete(stopped);
   }
 }
 

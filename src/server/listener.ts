@@ -6,17 +6,10 @@ import type { BindOptions, Bound } from "./bind.ts";
 import { clientLimit } from "./client-limit.ts";
 import { Clients } from "./clients.ts";
 import type { ClientEvents } from "./clients.ts";
+import { keepClientsAlive } from "./keep-alive.ts";
 import type { Protocol } from "./protocol.ts";
 
-/** Milliseconds without a word after which the kernel asks whether the peer is alive. One that is stays connected. */
-const KEEP_ALIVE_DELAY = 60_000;
-
-const SERVER_OPTIONS = {
-  allowHalfOpen: true,
-  noDelay: true,
-  keepAlive: true,
-  keepAliveInitialDelay: KEEP_ALIVE_DELAY,
-};
+const SERVER_OPTIONS = { allowHalfOpen: true, noDelay: true };
 
 export type ListenOptions = BindOptions & {
   /** Clients at once; further ones are turned away. As many as descriptors allow if undefined. */
@@ -42,6 +35,7 @@ export async function listen(
   const servers: Server[] = [];
   const create = () => {
     const server = createServer(SERVER_OPTIONS, (socket) => clients.accept(socket));
+    keepClientsAlive(server);
     servers.push(server);
     return server;
   };

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { hasBookworm } from "./bookworm.ts";
+import { COMPILE_CACHE_DEBUG, compileCacheUse } from "../helpers/compile-cache.ts";
 import { buildImage, type Image } from "./image/build.ts";
 import { Container } from "./image/container.ts";
 import { worldFolder } from "./namespaces.ts";
@@ -74,6 +75,16 @@ describe.skipIf(!(await hasBookworm()))("the image (needs the bookworm folder)",
       code: 0,
       stdout: expect.stringContaining(domain.name),
     });
+  });
+
+  it("has what Node compiled of the daemon, which is root's", async () => {
+    await started();
+    const load = ["--require", "/usr/lib/stsmapd/dist/serve.js", "/usr/local/bin/stsmapd", "--version"];
+    const { stderr } = await container.exec(["env", COMPILE_CACHE_DEBUG, "node", ...load]);
+    const { accepted, compiled } = compileCacheUse(stderr);
+    expect(accepted).toEqual(expect.arrayContaining(["main.js", "program.js", "serve.js"]));
+    expect(compiled).toEqual([]);
+    expect(await find(image, "!", "-user", "root")).toBe("");
   });
 
   it("ends by SIGTERM within ten seconds, with status 0, and keeps its cache", async () => {

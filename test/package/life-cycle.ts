@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventually } from "../e2e/process.ts";
+import { COMPILE_CACHE_DEBUG, compileCacheUse } from "../helpers/compile-cache.ts";
 import { Machine, systemdInit } from "./machine.ts";
 import { packageFolder } from "./packages.ts";
 import type { Suite } from "./roots.ts";
@@ -13,6 +14,7 @@ const next = "/mnt/shared/stsmapd_*-2_amd64.deb";
 
 const configuration = "/etc/stsmapd/stsmapd.yaml";
 const cacheFile = "/var/lib/stsmapd/cache.sqlite";
+const compileCache = "/usr/lib/stsmapd/compile-cache";
 
 /** The life of the package on `suite`: where there is no systemd, as in a container, and where it is process 1. */
 export function describeLifeCycle(suite: Suite): void {
@@ -37,6 +39,13 @@ function withoutSystemd(suite: Suite): void {
     );
     expect(await machine().sh("getent passwd stsmapd")).toContain(":/var/lib/stsmapd:");
     expect(await machine().sh("stat -c '%U %a' /var/lib/stsmapd")).toBe("stsmapd 700\n");
+  });
+
+  it("has what Node compiled, which is root's, and which the account can read", async () => {
+    expect(await machine().sh(`find ${compileCache} -type d -printf '%U %m\\n' | sort -u`)).toBe("0 755\n");
+    expect(await machine().sh(`find ${compileCache} ! -type d -printf '%U %m %y\\n' | sort -u`)).toBe(
+      "0 644 f\n",
+    );
   });
 
   it("answers when the account runs it, and root sees the cache over the admin socket", async () => {
@@ -75,6 +84,7 @@ function withSystemd(suite: Suite): void {
     expect(await machine().sh("systemctl is-active stsmapd; systemctl is-enabled stsmapd")).toBe(
       "active\nenabled\n",
     );
+    await machine().sh(`touch ${compileCache}/of-the-first-version`);
     await remember(machine(), "kept.example");
   });
 
@@ -90,6 +100,28 @@ function withSystemd(suite: Suite): void {
     expect(await machine().sh(`tail -n 1 ${configuration}`)).toBe("# of this relay\n");
     expect(await machine().sh(`tail -n 1 ${configuration}.dpkg-dist`)).toBe("# New in this version.\n");
     expect(await machine().sh("stsmapd cache list")).toMatch(/^kept\.example +enforce/mu);
+  });
+
+  it("starts from what Node compiled at the upgrade, and adds nothing to it when it stops", async () => {
+    const files = await machine().sh(`find ${compileCache} -type f`);
+    expect(files).not.toContain("of-the-first-version");
+
+    const dropIn = "/run/systemd/system/stsmapd.service.d";
+    await machine().sh(
+      `mkdir ${dropIn}; printf '[Service]\\nEnvironment=${COMPILE_CACHE_DEBUG}\\n' >${dropIn}/debug.conf`,
+    );
+    await machine().sh("systemctl daemon-reload; systemctl restart stsmapd");
+    const daemon = (await machine().sh("systemctl show -P MainPID stsmapd")).trim();
+    await waitForAnswer(machine());
+    await machine().sh(`rm -r ${dropIn}; systemctl daemon-reload; systemctl restart stsmapd`);
+
+    const log = await machine().sh(`journalctl _PID=${daemon} -o cat`);
+    // The first file that is loaded when Postfix is already served.
+    const [untilServing = ""] = log.split("/dist/cache-admin.js");
+    const { accepted, compiled } = compileCacheUse(untilServing);
+    expect(accepted).toEqual(expect.arrayContaining(["main.js", "program.js", "serve.js", "config.js"]));
+    expect(compiled).toEqual([]);
+    expect(await machine().sh(`find ${compileCache} -type f`)).toBe(files);
   });
 
   it("is stopped when it is removed; configuration and cache stay", async () => {

@@ -23,6 +23,8 @@ export default defineConfig({
     dir: "dist",
     // An import of one of Node's own modules reads all that it exports, and so loads what it has put off: a `require` does not.
     format: "cjs",
+    // As the sources are, which are modules: "auto" looks for a directive in them, and a module has none.
+    strict: true,
     cleanDir: true,
     chunkFileNames: "[name].js",
     // Lines are kept, and so are names: a stack trace in an admin's log is to be read.

@@ -1,7 +1,7 @@
 /** What only dist/ can get wrong: files found by name, packages left outside, code that is loaded late. */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -74,6 +74,15 @@ it("writes a log for people", async () => {
   const [line] = await once(child.stdout, "data");
   expect(String(line)).toMatch(/INFO.*ready/);
   child.kill("SIGKILL");
+});
+
+it("is strict code throughout, as modules are", () => {
+  const names = readdirSync(join(installed.path, "dist")).filter((name) => name.endsWith(".js"));
+  expect(names).toContain("sqlite-writer.js");
+  for (const name of names) {
+    const source = readFileSync(join(installed.path, "dist", name), "utf8");
+    expect(source.replace(/^#!.*\n/, ""), `dist/${name}`).toMatch(/^"use strict";/);
+  }
 });
 
 it("has the licences of what is in it", () => {

@@ -35,7 +35,7 @@ export async function listen(
   const servers: Server[] = [];
   const create = () => {
     const server = createServer(SERVER_OPTIONS, (socket) => clients.accept(socket));
-    keepClientsAlive(server);
+    keepClientsAlive(server, "fd" in options);
     servers.push(server);
     return server;
   };

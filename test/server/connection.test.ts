@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { setImmediate as setImmediateCallback } from "node:timers";
 import { setImmediate } from "node:timers/promises";
@@ -382,20 +381,6 @@ describe("idle clients", () => {
     }
   });
 
-  it("whose machine is gone are found out by the kernel", async () => {
-    const server = await serve(new Desk());
-    using client = await SocketmapClient.connect(server.address);
-    expect(await client.query("m", "a")).toEqual({ status: "OK", text: "a" });
-    // Once all is acknowledged, the timer of the server's end is 2, keep-alive, in hundredths of a second.
-    const hundredths = await vi.waitFor(() => {
-      const [kind, when = ""] = timerOfServer(client.raw.socket).split(":");
-      expect(kind).toBe("02");
-      return Number.parseInt(when, 16);
-    });
-    expect(hundredths).toBeGreaterThan(3_000);
-    expect(hundredths).toBeLessThanOrEqual(6_000);
-  });
-
   it("may be a thousand, and each is answered", async () => {
     const server = await serve(new Desk());
     const clients = await Promise.all(
@@ -408,16 +393,3 @@ describe("idle clients", () => {
     for (const client of clients) client[Symbol.dispose]();
   });
 });
-
-/** `tr:tm->when` of /proc/net/tcp for the other end of a client's socket. */
-function timerOfServer({ localPort, remotePort }: Socket): string {
-  const row = readFileSync("/proc/net/tcp", "latin1")
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/))
-    .find(([, local, remote]) => local?.endsWith(hex(remotePort)) && remote?.endsWith(hex(localPort)));
-  return row?.[5] ?? "";
-}
-
-function hex(port: number | undefined): string {
-  return `:${(port ?? 0).toString(16).padStart(4, "0").toUpperCase()}`;
-}

@@ -1,6 +1,7 @@
 /** The writer thread: one connection, one request at a time. A slow disk stops only this. */
 import { parentPort, workerData } from "node:worker_threads";
 import type Database from "better-sqlite3";
+import { workOffLog } from "./checkpoint.ts";
 import { setAside } from "./set-aside.ts";
 import { prepareBacklog } from "./sqlite-backlog.ts";
 import { DamageError, storeError } from "./sqlite-error.ts";
@@ -104,7 +105,7 @@ const answers: { [K in RequestKind]: (request: Requests[K]["in"]) => Requests[K]
   close: () => {
     // SQLite itself leaves the log to the last of all processes, which may be one that only reads: the file is to be whole alone.
     try {
-      open?.db.pragma("wal_checkpoint(PASSIVE)");
+      if (open !== undefined) workOffLog(open.db);
     } finally {
       shut();
     }

@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { openStore } from "../../src/store/open-store.ts";
 import { readBeside, type FileBeside } from "../../src/store/read-beside.ts";
 import { fileIdentity, sharedIdentity } from "../../src/store/sqlite-file.ts";
@@ -62,6 +62,13 @@ function asAnother<T>(work: (db: Database.Database) => T, at = path): T {
   }
 }
 
+/** In a copy of the file without its log. */
+function rowsOfFileAlone(): unknown {
+  const copy = join(folder, "copy.sqlite");
+  copyFileSync(path, copy);
+  return asAnother((db) => db.prepare("SELECT count(*) FROM domain").pluck().get(), copy);
+}
+
 describe("reading beside a store", () => {
   it("gives what the store itself gives", async () => {
     await store.put(entry("d", { failure: failure() }));
@@ -101,13 +108,38 @@ describe("reading beside a store", () => {
     const file = open();
     file.list({}, "", 1);
     await store.close();
-    const copy = join(folder, "copy.sqlite");
-    copyFileSync(path, copy);
-    expect(asAnother((db) => db.prepare("SELECT count(*) FROM domain").pluck().get(), copy)).toBe(3);
+    expect(rowsOfFileAlone()).toBe(3);
     store = openStore({ path, now: () => T0, examine: false });
     await store.put(entry("d"));
     expect(domains(file)).toEqual(["a", "b", "c", "d"]);
     file.close();
+  });
+
+  it("holds back what is written meanwhile, until it ends: a store that closes waits for that", async () => {
+    asAnother((db) => db.exec("CREATE TABLE not_held_back (x)"));
+    const { size } = statSync(path);
+    const reader = new Database(path);
+    try {
+      reader.exec("BEGIN; SELECT * FROM domain");
+      await store.put(entry("d"));
+      const closed = store.close();
+      await vi.waitFor(() => expect(statSync(path).size, "the first try").toBeGreaterThan(size));
+      reader.exec("COMMIT");
+      await closed;
+      expect(rowsOfFileAlone()).toBe(4);
+    } finally {
+      reader.close();
+    }
+  });
+
+  it("for long keeps no store from closing, and the log has what the file lacks", async () => {
+    const reader = new Database(path);
+    reader.exec("BEGIN; SELECT * FROM domain");
+    await store.put(entry("d"));
+    await store.close();
+    expect(rowsOfFileAlone()).not.toBe(4);
+    reader.close();
+    expect(asAnother((db) => db.prepare("SELECT count(*) FROM domain").pluck().get())).toBe(4);
   });
 
   it("as the last of all leaves the log where it is, for the next store to clear up", async () => {

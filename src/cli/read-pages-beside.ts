@@ -7,6 +7,7 @@ import type { CacheRecord } from "../lookup/cache/record.ts";
 import { storedPages } from "../lookup/cache/stored-pages.ts";
 import { readBeside } from "../store/read-beside.ts";
 import type { FileBeside } from "../store/read-beside.ts";
+import { becomeOwner } from "./become-owner.ts";
 
 /** Rows read at once. */
 const PAGE = 1000;
@@ -23,8 +24,22 @@ export function readPagesBeside(
   filter: RowFilter,
   now: number,
 ): AsyncGenerator<readonly CacheRecord[]> | undefined {
-  const file = readBeside(path, identity);
+  const file = openAsOwner(path, identity);
   return file && recordPages(file, filter, now);
+}
+
+/** Where it is open, this process stays its owner: it makes nothing after it, and only prints. */
+function openAsOwner(path: string, identity: string): FileBeside | undefined {
+  let back: () => void;
+  try {
+    back = becomeOwner(path);
+  } catch {
+    // There is no such file, or root may not become another here, as in a container without capabilities.
+    return undefined;
+  }
+  const file = readBeside(path, identity);
+  if (file === undefined) back();
+  return file;
 }
 
 async function* recordPages(

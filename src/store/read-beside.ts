@@ -15,8 +15,8 @@ export interface FileBeside extends Pick<PolicyStore, "list"> {
  * it is not, this user may not read it, or its tables are of another version: the daemon will know better.
  *
  * Nothing is written: a connection that may only read neither migrates nor checkpoints, and the daemon's log and shared
- * memory are there. Where they are not any more, SQLite run by root makes them the file's owner's. Each `list` is a
- * transaction of its own, so that no checkpoint waits for whoever reads slowly.
+ * memory are there. Where they are not any more, SQLite makes them: root becomes the file's owner before it comes here. Each
+ * `list` is a transaction of its own, so that no checkpoint waits for whoever reads slowly.
  */
 export function readBeside(path: string, identity: string): FileBeside | undefined {
   let db: Database.Database | undefined;

@@ -64,8 +64,11 @@ export interface Daemon {
 /** Of the time stopping may take, this part is for lookups to end by themselves, the rest for their TEMP to be written. */
 const PATIENT_PART = 0.8;
 
-/** Milliseconds from when Postfix is served: those who waited for a restart are answered first. */
-const ADMIN_DELAY = 25;
+/**
+ * Milliseconds from when Postfix is served to what nobody waits for: validation, renewals, the bound of the heap, the admin
+ * server. Those who waited for a restart are answered first.
+ */
+const BACKGROUND_DELAY = 25;
 
 /** Milliseconds. */
 const PREPARE_DELAY = 500;
@@ -178,8 +181,8 @@ async function acquire(
     const counted = countedLookup(overdue, listener.protocol, ofLookups, isMap, systemUptime);
     listeners.push({ listener, server: await startListener(endpoint, counted, maxClients, ofServers) });
   }
-  // Postfix is served. Nobody waits for the code that comes with what follows, nor does a question that came meanwhile.
-  await sleep(ADMIN_DELAY);
+  // Postfix is served. Nobody waits for what follows, nor for the code that it loads.
+  await sleep(BACKGROUND_DELAY);
   validation.start();
   refresher = startRefresher(config, watched, stopping.signal);
   await boundHeapGrowth();

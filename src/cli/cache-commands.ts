@@ -112,7 +112,8 @@ function duration(text: string): number {
 }
 
 const CACHE_HELP = `
-The running daemon is asked by its admin socket; when it is down, its file is used. Lists read the file themselves.
+The running daemon is asked by its admin socket; when it is down, its file is used. list and export read the file of a
+running daemon themselves, where they can; --would-enforce asks it.
 
 Exit status: 0 done, 1 nothing is known of the domain, 2 DNS or the policy host failed, 64 the command line is wrong,
 65 lines were refused, 66 there is no such file, 69 the daemon does not answer, 73 the cache could not be opened,

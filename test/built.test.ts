@@ -48,7 +48,7 @@ it("fetches, remembers and reports as the checkout does", async () => {
 
   const { text } = await client.query("postfix", "example.com");
   expect(text, "what speaks HTTPS, in its own file").toBe(secure("example.com"));
-  expect(await run("cache", "list"), "admin socket").toMatchObject({
+  expect(await run("cache", "list"), "the daemon's file").toMatchObject({
     status: 0,
     stdout: expect.stringContaining("example.com"),
   });

@@ -5,22 +5,23 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { dueAt, StoreError } from "../store/store.ts";
-import type { Backlog, DuePin, PolicyStore } from "../store/store.ts";
+import type { DuePin, Entry, PolicyStore } from "../store/store.ts";
 import type { LookupEvents } from "./events.ts";
+import { type BacklogOptions, RenewalBacklog } from "./renewal-backlog.ts";
 import { type PaceOptions, renewalPause } from "./renewal-pace.ts";
 
 /** Durations in milliseconds. */
-interface RefresherOptions extends PaceOptions {
-  /** A policy nobody asked for during this time is not renewed. */
-  readonly unusedAfter: number;
+interface RefresherOptions extends PaceOptions, BacklogOptions {
   /** Renewals under way at once. */
   readonly concurrency: number;
   /** How often it is looked what is due, while there is something: what falls due and lapses soon is seen after it. */
   readonly lookInterval: number;
-  /** The shortest sleep between two rounds. */
+  /** The shortest sleep while nothing is due. */
   readonly shortestSleep: number;
-  /** The longest sleep: policies that arrived meanwhile, by this or another process, are noticed after it. */
+  /** The longest: policies that arrived meanwhile, by this or another process, are noticed after it. */
   readonly longestSleep: number;
+  /** What had its turn and could not be written is due still, and rests so long: each try is at a policy host's cost. */
+  readonly unwrittenRest: number;
   /** How often rows that say nothing any more are deleted, and those from a clock that was ahead put right. */
   readonly tidyInterval: number;
   /** How long such a row is kept all the same: should the clock be ahead, what it ended is there again once it is right. */
@@ -37,130 +38,166 @@ export interface RefresherDeps {
   readonly options: RefresherOptions;
 }
 
-/** Rows read at once; more than ever are under way, so that each page brings new ones. */
+/** Rows read at once, beside those that had their turn: each page brings new ones. */
 const PAGE = 100;
 
-/** Milliseconds: the thread that counts what is due may hang at a disk. */
-const BACKLOG_PATIENCE = 5_000;
+/** So many that had their turn and are not written: the disk hangs. */
+const MOST_UNWRITTEN = 1_000;
 
 type Due = Pick<DuePin, "domain" | "dueAt">;
-
-/** What has the next turns, and the pause between two of them. */
-interface Plan {
-  readonly turns: readonly Due[];
-  readonly pause: number;
-}
 
 /** Runs until `signal` fires; resolves when nothing it started is under way. Never rejects. */
 export async function runRefresher(deps: RefresherDeps, signal: AbortSignal): Promise<void> {
   const { store, now, options } = deps;
   await tidy(deps, () => store.rebase(now()));
   let tidiedAt = now();
-  const tidyOften = async (): Promise<void> => {
-    // In either direction: the clock may have been set back.
-    if (Math.abs(now() - tidiedAt) < options.tidyInterval) return;
-    tidiedAt = now();
-    await tidy(deps, () => store.rebase(tidiedAt));
-    // Not at the start, when the clock of a machine without a battery is often wrong.
-    const spentBefore = tidiedAt - options.keepSpent;
-    await tidy(deps, () => store.deleteExpired(spentBefore, tidiedAt - options.unusedAfter));
-  };
+  const refresher = new Refresher(deps, signal);
   while (!signal.aborted) {
-    let wait = options.longestSleep;
+    // In either direction: the clock may have been set back.
+    if (Math.abs(now() - tidiedAt) >= options.tidyInterval) {
+      tidiedAt = now();
+      await tidy(deps, () => store.rebase(tidiedAt));
+      // Not at the start, when the clock of a machine without a battery is often wrong.
+      const spentBefore = tidiedAt - options.keepSpent;
+      await tidy(deps, () => store.deleteExpired(spentBefore, tidiedAt - options.unusedAfter));
+    }
     try {
-      const isDone = await renewDue(deps, tidyOften, signal);
-      const left = (store.nextDue(now(), now() - options.unusedAfter) ?? Infinity) - now();
-      // What had its turn and is due still could not be written: to go round and round would be at the policy hosts' cost.
-      if (isDone || left > 0) wait = Math.min(Math.max(left, options.shortestSleep), options.longestSleep);
+      if (!(await refresher.giveTurns())) await refresher.rest();
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       deps.events.storeFailed("read", undefined, error);
+      await pause(options.unwrittenRest, signal);
     }
-    await pause(wait, signal);
   }
+  await refresher.end();
 }
 
-/**
- * Works off what is due, page by page, with `betweenPages` before each: there may be days of work. Ends when all that is due has
- * had its turn, and early while the store cannot write: what is fetched then is forgotten. False when rows that had their turn
- * may be due still.
- */
-async function renewDue(
-  deps: RefresherDeps,
-  betweenPages: () => Promise<void>,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const { store, refresh, now, options } = deps;
-  const running = new Set<Promise<void>>();
-  /** Those of the last pages that had their turn. Where one is due since the same moment, it is under way or was not written. */
-  let started = new Map<string, number>();
-  try {
-    for (;;) {
-      await betweenPages();
-      const plan = await nextTurns(deps, signal);
-      const lookedAt = now();
-      const isStarted = (due: Due) => started.get(due.domain) === due.dueAt;
-      const fresh = plan.turns.filter((due) => !isStarted(due));
-      if (fresh.length === 0) return plan.turns.length === 0;
-      started = new Map(plan.turns.filter(isStarted).map((due) => [due.domain, due.dueAt]));
-      for (const { domain, dueAt: since } of fresh) {
-        while (running.size >= options.concurrency) await Promise.race(running);
-        if (signal.aborted) return false;
-        started.set(domain, since);
-        const renewal = refresh(domain).finally(() => running.delete(renewal));
-        running.add(renewal);
-        await pause(plan.pause, signal);
-        if (!store.health().writable) return false;
-        // In either direction, as above.
-        if (Math.abs(now() - lookedAt) >= options.lookInterval) break;
-      }
+class Refresher {
+  readonly #deps: RefresherDeps;
+  readonly #signal: AbortSignal;
+  readonly #backlog: RenewalBacklog;
+  readonly #running = new Map<string, Promise<void>>();
+  /** What had its turn and is due still, since the same moment; in the order of their turns. */
+  readonly #unwritten = new Map<string, { readonly dueAt: number; readonly at: number }>();
+  #turns = 0;
+  #lastTurnAt = -Infinity;
+
+  constructor(deps: RefresherDeps, signal: AbortSignal) {
+    this.#deps = deps;
+    this.#signal = signal;
+    this.#backlog = new RenewalBacklog(deps);
+  }
+
+  /** Starts renewals until a page of what is due is worked off, or it is time to look again. False when there is none to start. */
+  async giveTurns(): Promise<boolean> {
+    const { now, options } = this.#deps;
+    this.#endRests();
+    if (this.#isHeld()) return false;
+    const page = this.#longestDue();
+    if (page.length === 0) return false;
+    const isKnown = await this.#backlog.look(this.#signal);
+    const pace = isKnown ? renewalPause(this.#backlog, now(), options) : options.fastestPace;
+    const lookedAt = now();
+    while (page.length > 0) {
+      if (this.#running.size >= options.concurrency) await Promise.race(this.#running.values());
+      // In either direction, as above.
+      if (this.#signal.aborted || Math.abs(now() - lookedAt) >= options.lookInterval) break;
+      const due = this.#next(page);
+      if (due === undefined) break;
+      this.#start(due);
+      await pause(pace, this.#signal);
+      if (this.#isHeld()) return false;
     }
-  } finally {
-    await Promise.all(running);
+    return true;
   }
-}
 
-/** Throws {@link StoreError} where the store cannot be read. */
-async function nextTurns(deps: RefresherDeps, signal: AbortSignal): Promise<Plan> {
-  const { store, now, options } = deps;
-  const page = store.due(now(), now() - options.unusedAfter, PAGE);
-  const longestDue = page.map((entry) => ({ domain: entry.domain, dueAt: dueAt(entry) ?? 0 }));
-  if (longestDue.length === 0) return { turns: [], pause: options.fastestPace };
-  const backlog = await backlogOf(deps, signal);
-  if (backlog === undefined) return { turns: longestDue, pause: options.fastestPace };
-  return {
-    turns: alternating(longestDue, backlog.firstToLapse),
-    pause: renewalPause(backlog, now(), options),
-  };
-}
-
-/** Undefined where the store cannot tell, or not soon. */
-async function backlogOf(deps: RefresherDeps, signal: AbortSignal): Promise<Backlog | undefined> {
-  const { store, events, now, options } = deps;
-  const over = new AbortController();
-  try {
-    const told = store.backlog(now(), now() - options.unusedAfter, PAGE);
-    const patience = pause(BACKLOG_PATIENCE, AbortSignal.any([signal, over.signal]));
-    return await Promise.race([told, patience]);
-  } catch (error) {
-    if (!(error instanceof StoreError)) throw error;
-    events.storeFailed("read", undefined, error);
-    return undefined;
-  } finally {
+  /** Waits until something may have to be started. What is under way is due still: of more the store says nothing meanwhile. */
+  async rest(): Promise<void> {
+    const { store, now, options } = this.#deps;
+    let wait = options.lookInterval;
+    if (this.#running.size === 0) {
+      const left = (store.nextDue(now(), now() - options.unusedAfter) ?? Infinity) - now();
+      if (left > 0) wait = Math.min(Math.max(left, options.shortestSleep), options.longestSleep);
+    }
+    const over = new AbortController();
+    const rested = pause(wait, AbortSignal.any([this.#signal, over.signal]));
+    await Promise.race([rested, ...this.#running.values()]);
     over.abort();
   }
-}
 
-/**
- * Every other turn is that of the pin that lapses first, so that a policy of an hour does not wait behind many of a week. The
- * turns between are of those due longest: anyone may publish thousands of policies that hold for a minute.
- */
-function alternating(longestDue: readonly Due[], firstToLapse: readonly Due[]): Due[] {
-  const turns = new Map<string, Due>();
-  for (let n = 0; n < Math.max(longestDue.length, firstToLapse.length); n++) {
-    for (const due of [longestDue[n], firstToLapse[n]]) if (due) turns.set(due.domain, due);
+  async end(): Promise<void> {
+    await Promise.all(this.#running.values());
   }
-  return [...turns.values()];
+
+  /** While nothing can be written, what is fetched is forgotten: a try now and then is enough. */
+  #isHeld(): boolean {
+    const { store, now, options } = this.#deps;
+    if (this.#unwritten.size >= MOST_UNWRITTEN) return true;
+    return !store.health().writable && Math.abs(now() - this.#lastTurnAt) < options.unwrittenRest;
+  }
+
+  #endRests(): void {
+    const { now, options } = this.#deps;
+    for (const [domain, { at }] of this.#unwritten) {
+      // In either direction, as above.
+      if (Math.abs(now() - at) >= options.unwrittenRest) this.#unwritten.delete(domain);
+    }
+  }
+
+  #longestDue(): Due[] {
+    const { store, now, options } = this.#deps;
+    const limit = PAGE + this.#running.size + this.#unwritten.size;
+    return store
+      .due(now(), now() - options.unusedAfter, limit)
+      .map((entry) => ({ domain: entry.domain, dueAt: dueAt(entry) ?? 0 }))
+      .filter((due) => !this.#hadTurn(due));
+  }
+
+  /**
+   * Every other turn is that of the pin that lapses first, so that a policy of an hour does not wait behind many of a week. The
+   * turns between are of those due longest: anyone may publish thousands of policies that hold for a minute.
+   */
+  #next(longestDue: Due[]): Due | undefined {
+    for (;;) {
+      const [first, longest] = [this.#backlog.firstToLapse[0], longestDue[0]];
+      const due = this.#turns % 2 === 0 ? (first ?? longest) : (longest ?? first);
+      if (due === undefined) return undefined;
+      this.#backlog.strike(due.domain);
+      const at = longestDue.findIndex(({ domain }) => domain === due.domain);
+      if (at >= 0) longestDue.splice(at, 1);
+      if (this.#hadTurn(due) || !this.#isDueStill(due)) continue;
+      this.#turns++;
+      return due;
+    }
+  }
+
+  #hadTurn(due: Due): boolean {
+    return this.#running.has(due.domain) || this.#unwritten.get(due.domain)?.dueAt === due.dueAt;
+  }
+
+  /** Mail to the domain, or another process, may have had it renewed since it was read. */
+  #isDueStill(due: Due): boolean {
+    const entry: Entry | undefined = this.#deps.store.get(due.domain);
+    return entry !== undefined && dueAt(entry) === due.dueAt;
+  }
+
+  #start(due: Due): void {
+    this.#lastTurnAt = this.#deps.now();
+    const renewal = this.#deps.refresh(due.domain).finally(() => this.#ended(due));
+    this.#running.set(due.domain, renewal);
+  }
+
+  #ended(due: Due): void {
+    this.#running.delete(due.domain);
+    this.#unwritten.delete(due.domain);
+    try {
+      if (!this.#isDueStill(due)) return;
+    } catch (error) {
+      // The next page tells of it.
+      if (!(error instanceof StoreError)) throw error;
+    }
+    this.#unwritten.set(due.domain, { dueAt: due.dueAt, at: this.#deps.now() });
+  }
 }
 
 async function tidy({ events }: RefresherDeps, work: () => Promise<unknown>): Promise<void> {
@@ -172,6 +209,6 @@ async function tidy({ events }: RefresherDeps, work: () => Promise<unknown>): Pr
   }
 }
 
-async function pause(milliseconds: number, signal: AbortSignal): Promise<undefined> {
+async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   await sleep(milliseconds, undefined, { signal }).catch(() => undefined);
 }

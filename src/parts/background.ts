@@ -7,19 +7,23 @@ import type { LookupEvents } from "../lookup/events.ts";
 import { runRefresher } from "../lookup/refresher.ts";
 import { StoreError } from "../store/store.ts";
 import type { PolicyStore, StoreErrorCode } from "../store/store.ts";
+import { systemUptime } from "../system-time.ts";
 
 /**
  * In milliseconds. At fifty renewals a second even a backlog of 200,000 is worked off in little more than an hour. But each
- * keeps the main thread busy for half a millisecond and more, and who asks meanwhile waits: where there is no hurry there are
- * two a second, which is enough for 700,000 policies of a week.
+ * keeps the main thread busy for half a millisecond and more, for up to 12 at a slow pace, where nothing is warm; and who asks
+ * meanwhile waits. Where there is no hurry there is one in two seconds, which is enough for 300,000 policies of a week.
  */
 const REFRESHER_OPTIONS = {
   fastestPace: 20,
-  slowestPace: 500,
-  // A policy of a minute, the shortest that is believed, falls due twelve seconds before its end at the latest.
-  lookInterval: 10_000,
+  slowestPace: 2_000,
+  // With the slowest pace these two are to be less than twelve seconds: a policy of a minute, the shortest that is believed,
+  // falls due no later before its end.
+  lookInterval: 5_000,
+  longestSleep: 10_000,
   shortestSleep: 1_000,
-  longestSleep: 300_000,
+  countInterval: 300_000,
+  unwrittenRest: 300_000,
   tidyInterval: 3_600_000,
   keepSpent: 86_400_000,
 };
@@ -81,7 +85,7 @@ export function watchSteps(
     dane.expire();
     void rebase(parts);
   };
-  return watchClock({ wall: parts.now, steady: () => performance.now(), onStep, ...CLOCK_WATCH });
+  return watchClock({ wall: parts.now, steady: systemUptime, onStep, ...CLOCK_WATCH });
 }
 
 async function rebase({ store, events, now }: Watched): Promise<void> {

@@ -105,9 +105,9 @@ export class MemoryStore implements PolicyStore {
     return times.length === 0 ? undefined : times.reduce((a, b) => Math.min(a, b));
   }
 
-  async backlog(now: number, usedSince: number, limit: number): Promise<Backlog> {
+  async backlog(now: number, usedSince: number, limit: number, dueAfter: number): Promise<Backlog> {
     this.#refuseWhenClosed();
-    const due = this.#withDueTime(now, usedSince).filter(({ at }) => at <= now);
+    const due = this.#withDueTime(now, usedSince).filter(({ at }) => at > dueAfter && at <= now);
     const pins = due.map(({ entry: { domain, pin }, at }) => {
       return { domain, dueAt: at, expiresAt: pin?.expiresAt ?? Infinity };
     });

@@ -131,8 +131,8 @@ export class RetryingStore implements PolicyStore {
     return this.#inner.nextDue(now, usedSince);
   }
 
-  backlog(now: number, usedSince: number, limit: number): Promise<Backlog> {
-    return this.#inner.backlog(now, usedSince, limit);
+  backlog(now: number, usedSince: number, limit: number, dueAfter: number): Promise<Backlog> {
+    return this.#inner.backlog(now, usedSince, limit, dueAfter);
   }
 
   list(filter: ListFilter, after: string, limit: number): ListPage {

@@ -136,14 +136,12 @@ export class SqliteStore implements PolicyStore {
     }
   }
 
-  async backlog(now: number, usedSince: number, limit: number): Promise<Backlog> {
-    this.#refuseWhenClosed();
-    return this.#thread.request("backlog", { now, usedSince, limit });
+  async backlog(now: number, usedSince: number, limit: number, dueAfter: number): Promise<Backlog> {
+    return this.#readOnThread("backlog", { now, usedSince, limit, dueAfter });
   }
 
   async counts(now: number): Promise<StoreCounts> {
-    this.#refuseWhenClosed();
-    return this.#thread.request("counts", { now });
+    return this.#readOnThread("counts", { now });
   }
 
   waitingWrites(): number {
@@ -281,6 +279,20 @@ export class SqliteStore implements PolicyStore {
     const out = this.#mendable(() => query(this.#reader));
     this.#readError = undefined;
     return out;
+  }
+
+  /** A file that is found damaged is replaced in the background. */
+  async #readOnThread<K extends "backlog" | "counts">(
+    kind: K,
+    request: Requests[K]["in"],
+  ): Promise<Requests[K]["out"]> {
+    this.#refuseWhenClosed();
+    try {
+      return await this.#thread.request(kind, request);
+    } catch (error) {
+      if (error instanceof DamageError) void this.#mend(error);
+      throw error;
+    }
   }
 
   /** Does `work`; a failure stands in {@link health}, and a file that is found damaged is replaced in the background. */

@@ -96,7 +96,7 @@ const answers: { [K in RequestKind]: (request: Requests[K]["in"]) => Requests[K]
     return db.transaction(() => statements.deleteExpired(now, unusedSince, limit)).immediate();
   },
   rebase,
-  backlog: ({ now, usedSince, limit }) => current().backlog(now, usedSince, limit),
+  backlog: (wanted) => current().backlog(wanted),
   counts: ({ now }) => current().statements.counts(now),
   setAside: ({ damaged, at }) => {
     shut();

@@ -185,10 +185,10 @@ export interface PolicyStore {
   nextDue(now: number, usedSince: number): number | undefined;
 
   /**
-   * What {@link due} could give, however many: how many rows that are, and the `limit` of them that lapse first. Off the main
-   * thread, for it costs the more the more is due.
+   * What {@link due} could give of the rows that fell due after `dueAfter`, however many: how many rows that are, and the
+   * `limit` of them that lapse first. Off the main thread, for it costs the more the more there are.
    */
-  backlog(now: number, usedSince: number, limit: number): Promise<Backlog>;
+  backlog(now: number, usedSince: number, limit: number, dueAfter: number): Promise<Backlog>;
 
   /**
    * The rows that `filter` lets through among the `limit` that follow `after` in the order of domain names ("" for the

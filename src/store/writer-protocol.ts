@@ -56,7 +56,15 @@ export interface Requests {
     out: { readonly moved: number; readonly last: number | undefined };
   };
   /** This and the next only read, but too much for the main thread. */
-  backlog: { in: { readonly now: number; readonly usedSince: number; readonly limit: number }; out: Backlog };
+  backlog: {
+    in: {
+      readonly now: number;
+      readonly usedSince: number;
+      readonly limit: number;
+      readonly dueAfter: number;
+    };
+    out: Backlog;
+  };
   counts: { in: { readonly now: number }; out: StoreCounts };
   /** Sets the file aside, unless it is no longer the `damaged` one: then undefined. `at` goes into its name. */
   setAside: {

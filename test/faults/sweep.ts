@@ -35,11 +35,13 @@ const FETCH_TAKES = 25;
 const REFRESHER = {
   unusedAfter: 60 * DAY,
   fastestPace: 20,
-  slowestPace: 500,
-  lookInterval: 10_000,
+  slowestPace: 2_000,
+  lookInterval: 5_000,
   concurrency: 16,
   shortestSleep: 1_000,
-  longestSleep: 5 * MINUTE,
+  longestSleep: 10_000,
+  countInterval: 5 * MINUTE,
+  unwrittenRest: 5 * MINUTE,
   tidyInterval: HOUR,
   keepSpent: DAY,
 };

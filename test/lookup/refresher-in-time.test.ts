@@ -16,11 +16,13 @@ import { entry, pin, T0 } from "../store/entries.ts";
 const OPTIONS = {
   unusedAfter: 60 * DAY,
   fastestPace: 20,
-  slowestPace: 500,
-  lookInterval: 10 * SECOND,
+  slowestPace: 2_000,
+  lookInterval: 5 * SECOND,
   concurrency: 16,
   shortestSleep: SECOND,
-  longestSleep: 5 * MINUTE,
+  longestSleep: 10 * SECOND,
+  countInterval: 5 * MINUTE,
+  unwrittenRest: 5 * MINUTE,
   tidyInterval: HOUR,
   keepSpent: DAY,
 };

@@ -18,6 +18,8 @@ const OPTIONS: RefresherDeps["options"] = {
   concurrency: 4,
   shortestSleep: 1,
   longestSleep: HOUR,
+  countInterval: HOUR,
+  unwrittenRest: HOUR,
   tidyInterval: HOUR,
   keepSpent: DAY,
 };

@@ -325,7 +325,7 @@ export function describeStore(name: string, open: () => PolicyStore): void {
           lapsing("d3", 3),
           lapsing("d2", 2),
         );
-        const backlog = await store.backlog(T0, 0, 3);
+        const backlog = await store.backlog(T0, 0, 3, 0);
         expect(backlog).toEqual({
           rows: 5,
           firstToLapse: [1, 2, 3].map((days) => ({
@@ -334,12 +334,12 @@ export function describeStore(name: string, open: () => PolicyStore): void {
             expiresAt: T0 + days * DAY,
           })),
         });
-        expect(firstDomains(await store.backlog(T0, 0, 10))).toEqual(["d1", "d2", "d3", "d4", "d5"]);
+        expect(firstDomains(await store.backlog(T0, 0, 10, 0))).toEqual(["d1", "d2", "d3", "d4", "d5"]);
       });
 
       it("of those that lapse together names the longest due first", async () => {
         await putAll(lapsing("b", 1, 2), lapsing("a", 1, 3), lapsing("c", 1, 1));
-        expect(firstDomains(await store.backlog(T0, 0, 2))).toEqual(["a", "b"]);
+        expect(firstDomains(await store.backlog(T0, 0, 2, 0))).toEqual(["a", "b"]);
       });
 
       it.each([
@@ -355,7 +355,7 @@ export function describeStore(name: string, open: () => PolicyStore): void {
           entry("in", { pin: duePin, usedAt: T0 - 60 * DAY }),
           entry("out", { pin: duePin, ...change }),
         );
-        const backlog = await store.backlog(T0, T0 - 60 * DAY, 10);
+        const backlog = await store.backlog(T0, T0 - 60 * DAY, 10, 0);
         expect([backlog.rows, firstDomains(backlog)]).toEqual([1, ["in"]]);
       });
     });
@@ -504,7 +504,7 @@ export function describeStore(name: string, open: () => PolicyStore): void {
         await expect(store.delete("a")).rejects.toEqual(closed);
         await expect(store.deleteExpired(0, 0)).rejects.toEqual(closed);
         await expect(store.counts(0)).rejects.toEqual(closed);
-        await expect(store.backlog(0, 0, 1)).rejects.toEqual(closed);
+        await expect(store.backlog(0, 0, 1, 0)).rejects.toEqual(closed);
         expect(() => store.get("a")).toThrow(closed);
         expect(() => store.nextDue(0, 0)).toThrow(closed);
         expect(() => store.touch("a", 0)).not.toThrow();

@@ -49,7 +49,7 @@ export function failing(inner: PolicyStore): Failing {
     rebase: (now) => inner.rebase(now),
     due: (now, usedSince, limit) => inner.due(now, usedSince, limit),
     nextDue: (now, usedSince) => inner.nextDue(now, usedSince),
-    backlog: (now, usedSince, limit) => inner.backlog(now, usedSince, limit),
+    backlog: (now, usedSince, limit, dueAfter) => inner.backlog(now, usedSince, limit, dueAfter),
     list: (filter, after, limit) => inner.list(filter, after, limit),
     history: (domain) => inner.history(domain),
     counts: (now) => inner.counts(now),

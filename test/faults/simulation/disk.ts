@@ -90,7 +90,8 @@ export class Disk {
       lastDane: (domain) => read("lastDane", () => platter.lastDane(domain), domain),
       due: (now, since, limit) => read("due", () => platter.due(now, since, limit)),
       nextDue: (now, since) => read("nextDue", () => platter.nextDue(now, since)),
-      backlog: async (now, since, limit) => read("backlog", () => platter.backlog(now, since, limit)),
+      backlog: async (now, since, limit, dueAfter) =>
+        read("backlog", () => platter.backlog(now, since, limit, dueAfter)),
       list: (filter, after, limit) => read("list", () => platter.list(filter, after, limit)),
       history: (domain) => read("history", () => platter.history(domain), domain),
       counts: (now) => platter.counts(now),

@@ -25,11 +25,13 @@ export interface ProcessDeps {
 const REFRESHER = {
   unusedAfter: 5 * DAY,
   fastestPace: 20,
-  slowestPace: 500,
+  slowestPace: 2_000,
   lookInterval: 10 * SECOND,
   concurrency: 2,
   shortestSleep: SECOND,
   longestSleep: 5 * MINUTE,
+  countInterval: 5 * MINUTE,
+  unwrittenRest: 5 * MINUTE,
   tidyInterval: HOUR,
   keepSpent: DAY,
 };

@@ -117,7 +117,8 @@ class Refresher {
     let wait = options.lookInterval;
     if (this.#running.size === 0) {
       const left = (store.nextDue(now(), now() - options.unusedAfter) ?? Infinity) - now();
-      if (left > 0) wait = Math.min(Math.max(left, options.shortestSleep), options.longestSleep);
+      const isStuck = this.#unwritten.size > 0 || !store.health().writable;
+      if (left > 0 || !isStuck) wait = Math.min(Math.max(left, options.shortestSleep), options.longestSleep);
     }
     const over = new AbortController();
     const rested = pause(wait, AbortSignal.any([this.#signal, over.signal]));

@@ -337,6 +337,12 @@ export function describeStore(name: string, open: () => PolicyStore): void {
         expect(firstDomains(await store.backlog(T0, 0, 10, 0))).toEqual(["d1", "d2", "d3", "d4", "d5"]);
       });
 
+      it("of what fell due after a moment leaves out what fell due at it", async () => {
+        await putAll(lapsing("before", 1, 3), lapsing("at", 2, 2), lapsing("after", 3, 1));
+        const backlog = await store.backlog(T0, 0, 10, T0 - 2);
+        expect([backlog.rows, firstDomains(backlog)]).toEqual([1, ["after"]]);
+      });
+
       it("of those that lapse together names the longest due first", async () => {
         await putAll(lapsing("b", 1, 2), lapsing("a", 1, 3), lapsing("c", 1, 1));
         expect(firstDomains(await store.backlog(T0, 0, 2, 0))).toEqual(["a", "b"]);

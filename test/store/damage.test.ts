@@ -82,6 +82,18 @@ describe("a damaged file", () => {
     await Promise.all(Array.from({ length: ROWS }, (_, n) => store.put(entry(`d${n}.example`))));
     await store.close();
   };
+  /** Overwrites the pages of all indices of `domain`; the table stays whole. */
+  const spoilIndices = () => {
+    const db = new Database(path, { readonly: true });
+    const pages = db
+      .prepare<[], number>("SELECT pageno FROM dbstat WHERE name IN ('domain_due', 'domain_mode')")
+      .pluck()
+      .all();
+    db.close();
+    const file = openSync(path, "r+");
+    for (const page of pages) writeSync(file, Buffer.alloc(4096, 0xa5), 0, 4096, (page - 1) * 4096);
+    closeSync(file);
+  };
   /** Overwrites the pages of the table `domain` from the `first` leaf on; indices stay whole. */
   const spoilLeaves = (first: number, number: number) => {
     const db = new Database(path, { readonly: true });
@@ -121,6 +133,19 @@ describe("a damaged file", () => {
     await expect.poll(() => reports.length, { timeout: 15_000 }).toBe(1);
     expect(reports[0]?.salvaged).toBe(kept(store));
     expect(reports[0]?.salvaged).toBeGreaterThan(ROWS / 10);
+  });
+
+  it.each([
+    ["what is due is counted", (store: PolicyStore) => store.backlog(T0 + 7 * 86_400_000 - 1, 0, 10, 0)],
+    ["the rows are counted", (store: PolicyStore) => store.counts(T0)],
+  ])("is replaced when it is found while %s", async (_, read) => {
+    await fill();
+    const store = open(false);
+    spoilIndices();
+    await expect(read(store)).rejects.toMatchObject({ code: "corrupt" });
+    await expect.poll(() => reports.length, { timeout: 15_000 }).toBe(1);
+    await store.put(entry("new.example"));
+    expect(store.get("new.example")).toBeDefined();
   });
 
   it("is found by the search after the start, and all rows on sound pages are carried over", async () => {

@@ -31,7 +31,7 @@ function rowOf(number: number, now: number, { fetchedAt, renewAt, checkAt }: Tim
 /**
  * - `current`: nothing falls due for months.
  * - `due`: all are to be renewed, and lapse in a year.
- * - `lapsing`: all are to be renewed, and lapse so soon that fifty renewals a second are hardly enough.
+ * - `lapsing`: all are to be renewed, and lapse so soon that renewals go at their fastest, fifty a second: twenty would do, with none to spare.
  */
 export type Stock = "current" | "due" | "lapsing";
 

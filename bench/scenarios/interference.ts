@@ -145,7 +145,7 @@ async function run(surroundings: Surroundings): Promise<Section[]> {
   const states: State[] = [
     { name: "quiet", server: calm, work: nothing },
     { name: "sweep", server: swept, work: nothing },
-    { name: "urgent sweep", server: urgent, work: nothing, hasNoTarget: true },
+    { name: "urgent sweep", server: urgent, work: nothing },
     { name: "cache list", server: calm, work: listing(calm) },
     {
       name: "list over the socket",
@@ -172,7 +172,7 @@ async function run(surroundings: Surroundings): Promise<Section[]> {
   const [slowly, urgently] = [(await renewed(swept)) - before[0], (await renewed(urgent)) - before[1]];
   const notes = [
     `${rows.toLocaleString("en")} domains stored. In a sweep all of them are due, and lapse in a year: ${slowly} were renewed meanwhile.`,
-    `In the urgent sweep they would lapse within hours, as after a long stop; it has no target: ${urgently} were renewed in the same time.`,
+    `In the urgent sweep they would lapse within hours, as after a long stop: ${urgently} were renewed in the same time.`,
     `The cache is listed again and again, by the command and over the admin socket; metrics are read once a second. With a steady rate, a time begins when the question was due.`,
     isRoot
       ? "On their core the load generator goes before policy hosts and readers, who would be in its times."

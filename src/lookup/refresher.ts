@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { dueAt, StoreError } from "../store/store.ts";
-import type { DuePin, Entry, PolicyStore } from "../store/store.ts";
+import type { DuePin, PolicyStore, StoreErrorCode } from "../store/store.ts";
 import type { LookupEvents } from "./events.ts";
 import { type BacklogOptions, RenewalBacklog } from "./renewal-backlog.ts";
 import { type PaceOptions, renewalPause } from "./renewal-pace.ts";
@@ -52,6 +52,7 @@ export async function runRefresher(deps: RefresherDeps, signal: AbortSignal): Pr
   await tidy(deps, () => store.rebase(now()));
   let tidiedAt = now();
   const refresher = new Refresher(deps, signal);
+  let failing: StoreErrorCode | undefined;
   while (!signal.aborted) {
     // In either direction: the clock may have been set back.
     if (Math.abs(now() - tidiedAt) >= options.tidyInterval) {
@@ -63,10 +64,13 @@ export async function runRefresher(deps: RefresherDeps, signal: AbortSignal): Pr
     }
     try {
       if (!(await refresher.giveTurns())) await refresher.rest();
+      failing = undefined;
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
-      deps.events.storeFailed("read", undefined, error);
-      await pause(options.unwrittenRest, signal);
+      // A failure that stands is told once.
+      if (error.code !== failing) deps.events.storeFailed("read", undefined, error);
+      failing = error.code;
+      await pause(options.longestSleep, signal);
     }
   }
   await refresher.end();
@@ -98,13 +102,15 @@ class Refresher {
     const isKnown = await this.#backlog.look(this.#signal);
     const pace = isKnown ? renewalPause(this.#backlog, now(), options) : options.fastestPace;
     const lookedAt = now();
+    let hasStarted = false;
     while (page.length > 0) {
       if (this.#running.size >= options.concurrency) await Promise.race(this.#running.values());
       // In either direction, as above.
       if (this.#signal.aborted || Math.abs(now() - lookedAt) >= options.lookInterval) break;
       const due = this.#next(page);
-      if (due === undefined) break;
+      if (due === undefined) return hasStarted;
       this.#start(due);
+      hasStarted = true;
       await pause(pace, this.#signal);
       if (this.#isHeld()) return false;
     }
@@ -178,7 +184,7 @@ class Refresher {
 
   /** Mail to the domain, or another process, may have had it renewed since it was read. */
   #isDueStill(due: Due): boolean {
-    const entry: Entry | undefined = this.#deps.store.get(due.domain);
+    const entry = this.#deps.store.get(due.domain);
     return entry !== undefined && dueAt(entry) === due.dueAt;
   }
 

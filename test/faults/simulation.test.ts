@@ -4,7 +4,7 @@ import { MemoryStore } from "../../src/store/memory-store.ts";
 import { simulateMonth } from "./simulation/month.ts";
 
 /** Short enough for every run of the tests; everything has befallen somebody by then. */
-const DAYS = 12;
+const DAYS = 14;
 
 describe("a simulated month", () => {
   it.each([1, 2, 3])("keeps every promise, whatever fails: seed %i", async (seed) => {

@@ -53,6 +53,8 @@ function late(domain: string, left: number, dueAgo = HOUR): Entry {
   return entry(domain, { pin: pin(long) });
 }
 
+const longAgo = () => T0 - HOUR;
+
 /** A policy of `maxAge` seconds fetched at T0 - `ago`. */
 function young(domain: string, maxAge: number, ago: number, random: number): Entry {
   return entry(domain, { pin: renewedPin(maxAge, T0 - ago, random) });
@@ -122,7 +124,9 @@ async function renewals(
   void running.then(() => over.abort());
   while (!over.signal.aborted) await time.fireNext();
   const now = time.now();
-  const lapsed = [...rows, ...Object.values(arriving)].filter(({ domain }) => (store.get(domain)?.pin?.expiresAt ?? Infinity) <= now);
+  const lapsed = [...rows, ...Object.values(arriving)].filter(
+    ({ domain }) => (store.get(domain)?.pin?.expiresAt ?? Infinity) <= now,
+  );
   return { done, lapsed: lapsed.map(({ domain }) => domain), store };
 }
 
@@ -250,12 +254,27 @@ describe("a policy that falls due soon and lapses soon after", () => {
 });
 
 describe("a policy that cannot be written", () => {
+  it("and waits for the disk is not looked at again and again", async () => {
+    const row = late("d.example", DAY);
+    // The store knows what is to be written, and the file has the old row.
+    const get = () => ({ ...row, pin: renewedPin(DAY / SECOND, T0, 0) });
+    let looks = 0;
+    const due = () => {
+      looks++;
+      return [row];
+    };
+    const { done } = await renewals([], MINUTE, { store: { get, due, nextDue: longAgo } });
+    expect(done).toEqual([]);
+    expect(looks).toBeLessThanOrEqual(61);
+  });
+
   it("is fetched again after five minutes, and the others that are due in turn", async () => {
     const rows = many(20, (n) => late(`d${n}.example`, DAY, HOUR - n));
     const { done } = await renewals(rows, 16 * MINUTE, { dead: { "d7.example": "not written" } });
     const tries = of("d7.", done).map(({ at }) => at);
     expect(tries).toHaveLength(3);
-    for (const [n, at] of tries.slice(1).entries()) expect(at - tries[n]!).toBeGreaterThan(6 * MINUTE - SECOND);
+    for (const [n, at] of tries.slice(1).entries())
+      expect(at - tries[n]!).toBeGreaterThan(6 * MINUTE - SECOND);
     expect(done).toHaveLength(19 + 3);
   });
 });

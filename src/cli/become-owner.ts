@@ -1,11 +1,12 @@
 /** Root opens a file in somebody else's folder with his rights: he may have put anything there, and get no more by it than he has. */
-import { lstatSync, statSync } from "node:fs";
+import { lstatSync, realpathSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import process from "node:process";
 
 const ROOT = 0;
 
 /**
- * Root takes on user and group of who owns what is at `path`, and drops all other groups; anybody else stays who he is. It is
+ * Root takes on user and group of who may say what is at `path`, and drops all other groups; anybody else stays who he is. It is
  * of this process as a whole, and ends by what is returned. Throws what the system says, and has changed nothing then.
  */
 export function becomeOwner(path: string): () => void {
@@ -29,8 +30,12 @@ export function becomeOwner(path: string): () => void {
   }
 }
 
-/** A symbolic link is a trap if its owner is not root, wherever it leads; root's own leads where root wants. */
+/**
+ * The first that is not root, of those who may say what is opened: the owner of the link at `path`, if it is one, and of the
+ * folder it lies in, of what it leads to, and of the folder of that. Root where it is all his.
+ */
 function ownerOf(path: string): { uid: number; gid: number } {
-  const found = lstatSync(path);
-  return found.uid === ROOT ? statSync(path) : found;
+  const real = realpathSync(path);
+  const all = [lstatSync(path), statSync(dirname(path)), statSync(real), statSync(dirname(real))];
+  return all.find(({ uid }) => uid !== ROOT) ?? { uid: ROOT, gid: ROOT };
 }

@@ -85,11 +85,14 @@ class Refresher {
   readonly #unwritten = new Map<string, { readonly dueAt: number; readonly at: number }>();
   #turns = 0;
   #lastTurnAt = -Infinity;
+  /** Milliseconds from a turn to the next while nothing can be written. */
+  #hold: number;
 
   constructor(deps: RefresherDeps, signal: AbortSignal) {
     this.#deps = deps;
     this.#signal = signal;
     this.#backlog = new RenewalBacklog(deps);
+    this.#hold = deps.options.longestSleep;
   }
 
   /** Starts renewals until a page of what is due is worked off, or it is time to look again. False when there is none to start. */
@@ -100,6 +103,7 @@ class Refresher {
     const page = this.#longestDue();
     if (page.length === 0) return false;
     const isKnown = await this.#backlog.look(this.#signal);
+    if (this.#isHeld()) return false;
     const pace = isKnown ? renewalPause(this.#backlog, now(), options) : options.fastestPace;
     const lookedAt = now();
     let hasStarted = false;
@@ -123,7 +127,7 @@ class Refresher {
     let wait = options.lookInterval;
     if (this.#running.size === 0) {
       const left = (store.nextDue(now(), now() - options.unusedAfter) ?? Infinity) - now();
-      const isStuck = this.#unwritten.size > 0 || !store.health().writable;
+      const isStuck = this.#unwritten.size > 0 || !this.#isWritable();
       if (left > 0 || !isStuck) wait = Math.min(Math.max(left, options.shortestSleep), options.longestSleep);
     }
     const over = new AbortController();
@@ -136,11 +140,14 @@ class Refresher {
     await Promise.all(this.#running.values());
   }
 
-  /** While nothing can be written, what is fetched is forgotten: a try now and then is enough. */
+  /** While nothing can be written, what is fetched is forgotten: a try now and then is enough, ever more seldom. */
   #isHeld(): boolean {
-    const { store, now, options } = this.#deps;
     if (this.#unwritten.size >= MOST_UNWRITTEN) return true;
-    return !store.health().writable && Math.abs(now() - this.#lastTurnAt) < options.unwrittenRest;
+    return !this.#isWritable() && Math.abs(this.#deps.now() - this.#lastTurnAt) < this.#hold;
+  }
+
+  #isWritable(): boolean {
+    return this.#deps.store.health().writable && !this.#backlog.isHanging;
   }
 
   #endRests(): void {
@@ -189,7 +196,9 @@ class Refresher {
   }
 
   #start(due: Due): void {
-    this.#lastTurnAt = this.#deps.now();
+    const { now, options } = this.#deps;
+    this.#lastTurnAt = now();
+    this.#hold = this.#isWritable() ? options.longestSleep : Math.min(this.#hold * 2, options.unwrittenRest);
     const renewal = this.#deps.refresh(due.domain).finally(() => this.#ended(due));
     this.#running.set(due.domain, renewal);
   }

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { StoreError } from "../store/store.ts";
-import type { Backlog, DuePin, PolicyStore } from "../store/store.ts";
+import type { Backlog, DuePin, PolicyStore, StoreErrorCode } from "../store/store.ts";
 import type { LookupEvents } from "./events.ts";
 import type { Pressing } from "./renewal-pace.ts";
 
@@ -40,6 +40,8 @@ export class RenewalBacklog implements Pressing {
   #countedAt: number | undefined;
   /** All that was due then was read. */
   #seenUntil = 0;
+  #isHanging = false;
+  #failing: StoreErrorCode | undefined;
 
   constructor(deps: BacklogDeps) {
     this.#deps = deps;
@@ -57,12 +59,18 @@ export class RenewalBacklog implements Pressing {
     return this.#othersFrom;
   }
 
+  /** A look that was given up is not answered yet. The thread that reads is the one that writes: nothing is written either. */
+  get isHanging(): boolean {
+    return this.#isHanging;
+  }
+
   /**
    * Reads what fell due since the last look, or all. All takes the writer thread 40 ms where 200,000 are due, 150 to 300 ms for a
    * million; the other is three seeks for each day on which a policy was last used, 2 ms for sixty days. False, and nothing is
-   * known, where the store cannot tell, or not soon.
+   * known, where the store cannot tell, or not soon; as long as it has not answered it is not asked again.
    */
   async look(signal: AbortSignal): Promise<boolean> {
+    if (this.#isHanging) return false;
     const now = this.#deps.now();
     const isAll = this.#isCountDue(now);
     const found = await this.#ask(isAll ? 0 : this.#seenUntil, now, signal);
@@ -105,22 +113,37 @@ export class RenewalBacklog implements Pressing {
   }
 
   async #ask(dueAfter: number, now: number, signal: AbortSignal): Promise<Backlog | undefined> {
-    const { store, events, options } = this.#deps;
+    const { store, options } = this.#deps;
     const over = new AbortController();
+    const told = store.backlog(now, now - options.unusedAfter, NAMED, dueAfter);
+    const either = AbortSignal.any([signal, over.signal]);
+    const patience = sleep(PATIENCE, undefined, { signal: either }).catch(() => undefined);
     try {
-      const told = store.backlog(now, now - options.unusedAfter, NAMED, dueAfter);
-      const either = AbortSignal.any([signal, over.signal]);
-      return await Promise.race([
-        told,
-        sleep(PATIENCE, undefined, { signal: either }).catch(() => undefined),
-      ]);
+      const answer = await Promise.race([told, patience]);
+      if (answer === undefined) this.#waitForIt(told);
+      else this.#failing = undefined;
+      return answer;
     } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
-      events.storeFailed("read", undefined, error);
+      this.#report(error);
       return undefined;
     } finally {
       over.abort();
     }
+  }
+
+  #waitForIt(told: Promise<Backlog>): void {
+    this.#isHanging = true;
+    const answered = () => {
+      this.#isHanging = false;
+    };
+    told.then(answered, answered);
+  }
+
+  /** A failure that stands is told once. */
+  #report(error: unknown): void {
+    if (!(error instanceof StoreError)) throw error;
+    if (error.code !== this.#failing) this.#deps.events.storeFailed("read", undefined, error);
+    this.#failing = error.code;
   }
 }
 

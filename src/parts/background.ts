@@ -12,7 +12,7 @@ import { systemUptime } from "../system-time.ts";
 /**
  * In milliseconds. At fifty renewals a second even a backlog of 200,000 is worked off in little more than an hour. But each
  * keeps the main thread busy for half a millisecond and more, for up to 12 at a slow pace, where nothing is warm; and who asks
- * meanwhile waits. Where there is no hurry there is one in two seconds, which is enough for 300,000 policies of a week.
+ * meanwhile waits. Where there is no hurry there is one in two seconds, which is enough for 190,000 policies of a week.
  */
 const REFRESHER_OPTIONS = {
   fastestPace: 20,

@@ -71,6 +71,11 @@ describe.runIf(isRoot)("root (needs root, to become another)", () => {
     expect(read(linkTo(path), store.identity()!)).toEqual({ domains: ["a"], ...asOwner });
   });
 
+  it("reads what is its own in somebody else's folder with his rights", () => {
+    chownSync(path, 0, 0);
+    expect(read(path, store.identity()!)).toEqual({ domains: null, ...asRoot });
+  });
+
   it.each([
     ["the file is another", () => path],
     ["there is no file", () => join(all.path, "none")],

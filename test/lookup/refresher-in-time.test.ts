@@ -212,11 +212,22 @@ describe("a backlog of policies", () => {
     expect([Math.min(...pauses), Math.max(...pauses)]).toEqual([2_000, 2_000]);
   });
 
-  it("goes at the fastest pace where the thread that counts it hangs, once that is clear", async () => {
+  it("rests while the thread that counts and writes hangs, which is asked no second time, and goes on once it answers", async () => {
     const rows = many(10, (n) => late(`d${n}.example`, DAY, HOUR - n));
-    const { done } = await renewals(rows, MINUTE, { store: { backlog: () => new Promise(() => {}) } });
-    const at = done.map((renewal) => renewal.at);
-    expect(at).toEqual(rows.map((_, n) => 5 * SECOND + n * OPTIONS.fastestPace));
+    const asked = { first: true, meanwhile: 0 };
+    const backlog = async () => {
+      if (asked.first) await sleep(MINUTE).then(() => (asked.first = false));
+      return { rows: rows.length, firstToLapse: [] };
+    };
+    const hanging = () => {
+      asked.meanwhile += asked.first ? 1 : 0;
+      return backlog();
+    };
+    const { done } = await renewals(rows, 2 * MINUTE, { store: { backlog: hanging } });
+    expect(asked.meanwhile).toBe(1);
+    const meanwhile = done.filter(({ at }) => at < MINUTE).map(({ at }) => Math.floor(at / SECOND));
+    expect(meanwhile).toEqual([5, 25]);
+    expect(done).toHaveLength(rows.length);
   });
 });
 

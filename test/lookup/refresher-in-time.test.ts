@@ -10,6 +10,7 @@ import { VirtualTime } from "../faults/simulation/virtual-time.ts";
 import { DAY, HOUR, MINUTE, SECOND } from "../helpers/clock.ts";
 import { SeededRandom } from "../helpers/seeded-random.ts";
 import { DEFAULTS } from "../helpers/world.ts";
+import { SILENT } from "./silent-events.ts";
 import { entry, failure, pin, T0 } from "../store/entries.ts";
 
 /** As the daemon has them. */
@@ -25,15 +26,6 @@ const OPTIONS = {
   unwrittenRest: 5 * MINUTE,
   tidyInterval: HOUR,
   keepSpent: DAY,
-};
-
-const EVENTS = {
-  resolved: () => {},
-  deadlinePassed: () => {},
-  turnedAway: () => {},
-  heldBack: () => {},
-  storeFailed: () => {},
-  failed: () => {},
 };
 
 /** Milliseconds that a renewal takes. */
@@ -113,7 +105,7 @@ async function renewals(
   for (const [at, row] of Object.entries(arriving)) time.schedule(Number(at), () => void store.put(row));
   const stop = new AbortController();
   const running = runRefresher(
-    { store, refresh, events: EVENTS, now: time.now, options: OPTIONS },
+    { store, refresh, events: SILENT, now: time.now, options: OPTIONS },
     stop.signal,
   );
   // Until it waits for a timer.

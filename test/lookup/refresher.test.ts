@@ -8,6 +8,7 @@ import { openStore } from "../../src/store/open-store.ts";
 import { StoreError, type Entry, type PolicyStore } from "../../src/store/store.ts";
 import { Clock, DAY, HOUR, MINUTE, SECOND } from "../helpers/clock.ts";
 import { secure, startWorld, type World } from "../helpers/world.ts";
+import { SILENT } from "./silent-events.ts";
 import { entry, pin, T0, temporaryFolder } from "../store/entries.ts";
 
 const OPTIONS: RefresherDeps["options"] = {
@@ -22,15 +23,6 @@ const OPTIONS: RefresherDeps["options"] = {
   unwrittenRest: HOUR,
   tidyInterval: HOUR,
   keepSpent: DAY,
-};
-
-const SILENT: LookupEvents = {
-  resolved: () => {},
-  deadlinePassed: () => {},
-  turnedAway: () => {},
-  heldBack: () => {},
-  storeFailed: () => {},
-  failed: () => {},
 };
 
 /** A row whose renewal came due `ago` before T0. */

@@ -5,6 +5,7 @@ import { RenewalBacklog } from "../../src/lookup/renewal-backlog.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { StoreError } from "../../src/store/store.ts";
 import { Clock, DAY, HOUR, MINUTE, SECOND } from "../helpers/clock.ts";
+import { SILENT } from "./silent-events.ts";
 import { entry, pin, T0 } from "../store/entries.ts";
 
 describe("the backlog of renewals", () => {
@@ -26,14 +27,7 @@ describe("the backlog of renewals", () => {
       if (isBroken) throw new StoreError("io", "the thread stopped");
       return inner(now, usedSince, limit, dueAfter);
     };
-    const events = {
-      resolved: () => {},
-      deadlinePassed: () => {},
-      turnedAway: () => {},
-      heldBack: () => {},
-      storeFailed: (operation: string) => void failures.push(operation),
-      failed: () => {},
-    };
+    const events = { ...SILENT, storeFailed: (operation: string) => void failures.push(operation) };
     const options = { unusedAfter: 60 * DAY, countInterval: 5 * MINUTE };
     backlog = new RenewalBacklog({ store, events, now: clock.now, options });
   });

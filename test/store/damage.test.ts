@@ -82,6 +82,11 @@ describe("a damaged file", () => {
     await Promise.all(Array.from({ length: ROWS }, (_, n) => store.put(entry(`d${n}.example`))));
     await store.close();
   };
+  const overwrite = (pages: readonly number[]) => {
+    const file = openSync(path, "r+");
+    for (const page of pages) writeSync(file, Buffer.alloc(4096, 0xa5), 0, 4096, (page - 1) * 4096);
+    closeSync(file);
+  };
   /** Overwrites the pages of all indices of `domain`; the table stays whole. */
   const spoilIndices = () => {
     const db = new Database(path, { readonly: true });
@@ -90,9 +95,7 @@ describe("a damaged file", () => {
       .pluck()
       .all();
     db.close();
-    const file = openSync(path, "r+");
-    for (const page of pages) writeSync(file, Buffer.alloc(4096, 0xa5), 0, 4096, (page - 1) * 4096);
-    closeSync(file);
+    overwrite(pages);
   };
   /** Overwrites the pages of the table `domain` from the `first` leaf on; indices stay whole. */
   const spoilLeaves = (first: number, number: number) => {
@@ -102,10 +105,7 @@ describe("a damaged file", () => {
       .pluck()
       .all();
     db.close();
-    const file = openSync(path, "r+");
-    for (const page of pages.slice(first, first + number))
-      writeSync(file, Buffer.alloc(4096, 0xa5), 0, 4096, (page - 1) * 4096);
-    closeSync(file);
+    overwrite(pages.slice(first, first + number));
   };
 
   it.each([

@@ -1,6 +1,7 @@
 /** The durable store: reads on this thread, writes on the writer's, one SQLite file that other processes may share. */
 import type { KnownDaneKind } from "../policy/verdict.ts";
 import { searchForDamage } from "./damage-search.ts";
+import { Faults } from "./faults.ts";
 import { DamageError, storeError } from "./sqlite-error.ts";
 import { fileIdentity, openFile, sharedIdentity } from "./sqlite-file.ts";
 import { SqliteReader } from "./sqlite-reader.ts";
@@ -52,8 +53,7 @@ export class SqliteStore implements PolicyStore {
   #writer = 0;
   #examination: NodeJS.Timeout | undefined;
   readonly #ending = new AbortController();
-  #writeError: StoreError | undefined;
-  #readError: StoreError | undefined;
+  readonly #faults: Faults;
   #mending: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -61,6 +61,7 @@ export class SqliteStore implements PolicyStore {
   constructor(options: SqliteStoreOptions) {
     const { path, busyTimeout, maxPages, touchStep, touchDelay } = options;
     this.#options = options;
+    this.#faults = new Faults(path);
     this.#reader = this.#openReader(busyTimeout);
     this.#thread = new WriterThread({ path, busyTimeout, maxPages, touchStep });
     this.#queue = new WriteQueue((request) => this.#commit(request), touchDelay);
@@ -149,12 +150,7 @@ export class SqliteStore implements PolicyStore {
   }
 
   health(): StoreHealth {
-    const lastError = this.#writeError ?? this.#readError;
-    return {
-      writable: this.#writeError === undefined,
-      readable: this.#readError === undefined,
-      ...(lastError && { lastError }),
-    };
+    return this.#faults.health;
   }
 
   identity(): string | undefined {
@@ -209,26 +205,13 @@ export class SqliteStore implements PolicyStore {
     request: Requests[K]["in"],
     hasWritten: (out: Requests[K]["out"]) => boolean,
   ): Promise<Requests[K]["out"]> {
-    const write = () => this.#observed(this.#thread.request(kind, request), hasWritten);
+    const write = () => this.#faults.observeWrite(this.#thread.request(kind, request), hasWritten);
     try {
       return await write();
     } catch (error) {
       if (!(error instanceof DamageError)) throw error;
       await this.#setAside(error);
       return write();
-    }
-  }
-
-  /** Keeps for {@link health} how a write went. One that had nothing to write succeeds on a full disk too, and says nothing. */
-  async #observed<T>(write: Promise<T>, hasWritten: (out: T) => boolean): Promise<T> {
-    try {
-      const out = await write;
-      // Where the file was locked, to have had the lock is enough.
-      if (hasWritten(out) || this.#writeError?.code === "busy") this.#writeError = undefined;
-      return out;
-    } catch (error) {
-      this.#writeError = storeError(error, this.#options.path);
-      throw this.#writeError;
     }
   }
 
@@ -251,7 +234,7 @@ export class SqliteStore implements PolicyStore {
   async #setAside({ identity }: DamageError): Promise<void> {
     const request = { damaged: identity, at: this.#options.now() };
     // Without a report too: another process has written the new file.
-    const report = await this.#observed(this.#thread.request("setAside", request), () => true);
+    const report = await this.#faults.observeWrite(this.#thread.request("setAside", request), () => true);
     if (report !== undefined) this.#options.onSetAside(report);
     this.#reopen();
   }
@@ -277,7 +260,7 @@ export class SqliteStore implements PolicyStore {
   #read<T>(query: (reader: SqliteReader) => T): T {
     this.#refuseWhenClosed();
     const out = this.#mendable(() => query(this.#reader));
-    this.#readError = undefined;
+    this.#faults.noteRead(undefined);
     return out;
   }
 
@@ -301,7 +284,7 @@ export class SqliteStore implements PolicyStore {
       return work();
     } catch (cause) {
       const error = storeError(cause, this.#options.path, this.#identity);
-      this.#readError = error;
+      this.#faults.noteRead(error);
       if (error instanceof DamageError) void this.#mend(error);
       throw error;
     }

@@ -1,4 +1,6 @@
 /** Builds the daemon out of its configuration, starts it, and takes it down in reverse order. */
+// The global of the same name is a getter.
+import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import type { Config } from "./config.ts";
@@ -34,7 +36,6 @@ import type { RunningListener } from "./parts/servers.ts";
 import type { AdminServer, TcpAdminServer } from "./server/admin.ts";
 import { clientLimit } from "./server/client-limit.ts";
 import { openStore } from "./store/open-store.ts";
-import { systemTime, systemUptime } from "./system-time.ts";
 import type { InheritedSocket } from "./systemd/environment.ts";
 
 export interface Daemon {
@@ -60,6 +61,15 @@ export interface Daemon {
    */
   stop(): Promise<void>;
 }
+
+/** The clock of this process, in milliseconds since 1970. */
+export const systemTime = (): number => Date.now();
+
+/** Nanoseconds of CLOCK_MONOTONIC. */
+export const systemMonotonic = (): bigint => process.hrtime.bigint();
+
+/** Milliseconds that only ever pass. */
+export const systemUptime = (): number => performance.now();
 
 /** Of the time stopping may take, this part is for lookups to end by themselves, the rest for their TEMP to be written. */
 const PATIENT_PART = 0.8;

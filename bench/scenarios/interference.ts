@@ -143,7 +143,7 @@ async function run(surroundings: Surroundings): Promise<Section[]> {
   await using urgent = await start("stsmapd-urgent", "lapsing");
   const before = [await renewed(swept), await renewed(urgent)] as const;
   const states: State[] = [
-    { name: "quiet", server: calm, work: nothing },
+    { name: "quiet", server: calm, work: nothing, hasNoTarget: true },
     { name: "sweep", server: swept, work: nothing },
     { name: "urgent sweep", server: urgent, work: nothing },
     { name: "cache list", server: calm, work: listing(calm) },
@@ -162,7 +162,7 @@ async function run(surroundings: Surroundings): Promise<Section[]> {
     const all = await inAllStates(surroundings, states, { ...load, ahead: isRoot });
     faults += ownFaults(all);
     for (const [n, rounds] of all.entries()) {
-      const { name: state = "", hasNoTarget = n === 0 } = states[n] ?? {};
+      const { name: state = "", hasNoTarget } = states[n] ?? {};
       table.push([state, ...loadRow(name, rounds)]);
       const times = ratios(rounds.reports, all[0]?.reports ?? [], ({ known }) => known.p99);
       if (!hasNoTarget)

@@ -6,6 +6,7 @@ import { pipeline } from "node:stream/promises";
 
 import type {
   CacheAdmin,
+  CacheFile,
   CacheFilter,
   CacheReport,
   ImportOptions,
@@ -90,10 +91,12 @@ export class AdminClient implements CacheAdmin {
   }
 
   /** Any answer proves that the daemon runs; an older one tells nothing. Throws {@link AdminClientError}. */
-  async identity(): Promise<string | undefined> {
+  async file(): Promise<CacheFile | undefined> {
     const body = await this.#call("GET", "/cache-file").then(text);
     try {
-      return textIn(this.#parse(body), "identity");
+      const told = this.#parse(body);
+      const [identity, now] = [memberOf(told, "identity"), memberOf(told, "now")];
+      return typeof identity === "string" && typeof now === "number" ? { identity, now } : undefined;
     } catch {
       return undefined;
     }
@@ -207,12 +210,12 @@ export class AdminClient implements CacheAdmin {
 }
 
 function errorIn(item: unknown): string | undefined {
-  return textIn(item, "error");
+  const error = memberOf(item, "error");
+  return typeof error === "string" ? error : undefined;
 }
 
-function textIn(item: unknown, name: string): string | undefined {
-  const value: unknown = typeof item === "object" && item !== null ? Reflect.get(item, name) : undefined;
-  return typeof value === "string" ? value : undefined;
+function memberOf(item: unknown, name: string): unknown {
+  return typeof item === "object" && item !== null ? Reflect.get(item, name) : undefined;
 }
 
 function toError(error: unknown): Error {

@@ -4,10 +4,9 @@ import process from "node:process";
 
 import { loadConfig } from "../config.ts";
 import type { Config } from "../config.ts";
-import type { CacheAdmin, CacheFilter, RowFilter } from "../lookup/cache/cache-admin.ts";
+import type { CacheAdmin, CacheFile, CacheFilter, RowFilter } from "../lookup/cache/cache-admin.ts";
 import type { LookupEvents } from "../lookup/events.ts";
 import { policyDomain } from "../policy/domain.ts";
-import { systemTime } from "../system-time.ts";
 import { AdminClient, AdminClientError } from "./admin-client.ts";
 import { CommandError } from "./command-error.ts";
 import { ExitCode } from "./exit-code.ts";
@@ -57,6 +56,7 @@ async function onFile(
     throw new CommandError(ExitCode.noInput, `there is no cache at ${path}: ${advice}`);
   }
   const { openCache } = await import("../open-cache.ts");
+  const { systemTime } = await import("../daemon.ts");
   const file = openCache(config, process.env, storeFailures(), systemTime);
   try {
     return await command(file.cache, config);
@@ -84,15 +84,14 @@ export function say(text: string): void {
 interface Reached {
   readonly client: AdminClient;
   readonly socket: string;
-  /** What its file is known by. */
-  readonly identity: string | undefined;
+  readonly file: CacheFile | undefined;
 }
 
 async function reachDaemon({ admin: { socket } }: Config): Promise<Reached | undefined> {
   if (socket === undefined) return undefined;
   const client = new AdminClient(socket);
   try {
-    return { client, socket, identity: await client.identity() };
+    return { client, socket, file: await client.file() };
   } catch (error) {
     if (error instanceof AdminClientError && error.code === "unreachable") return undefined;
     throw error;
@@ -100,13 +99,13 @@ async function reachDaemon({ admin: { socket } }: Config): Promise<Reached | und
 }
 
 async function pagesBeside(
-  { identity }: Reached,
+  { file }: Reached,
   { store: { path } }: Config,
   filter: RowFilter,
 ): Promise<Pages | undefined> {
-  if (identity === undefined) return undefined;
+  if (file === undefined) return undefined;
   const { readPagesBeside } = await import("./read-pages-beside.ts");
-  const pages = readPagesBeside(path, identity, filter, systemTime());
+  const pages = readPagesBeside(path, file, filter);
   if (pages !== undefined) say(`reading the daemon's file ${path}`);
   return pages;
 }

@@ -87,7 +87,7 @@ async function foreignRows(
   file: string,
   from: ForeignSource,
 ): Promise<AsyncIterable<ForeignRow | undefined>> {
-  const { systemTime } = await import("../system-time.ts");
+  const { systemTime } = await import("../daemon.ts");
   const now = systemTime();
   if (from === "mta-sts-daemon") {
     const { readMtaStsDaemonCache } = await import("./mta-sts-daemon-cache.ts");

@@ -2,7 +2,7 @@
 import process from "node:process";
 
 import { loadConfig } from "../config.ts";
-import { systemTime } from "../system-time.ts";
+import { systemTime } from "../daemon.ts";
 import { examine, policyPresence } from "../lookup/examination.ts";
 import type { PolicyPresence } from "../lookup/examination.ts";
 import { lookupRules } from "../parts/lookup.ts";

@@ -1,7 +1,7 @@
 /** `stsmapd doctor`: looks at this machine, and says what is wrong and what mends it. Changes nothing. */
 import process from "node:process";
 
-import { systemTime, systemUptime } from "../system-time.ts";
+import { systemTime, systemUptime } from "../daemon.ts";
 import { worst } from "./doctor/finding.ts";
 import { examineMachine } from "./doctor/machine.ts";
 import { findingsToJson, renderFindings } from "./doctor/report.ts";

@@ -1,7 +1,7 @@
 /** The rows of a running daemon's file, read by this process, so that the daemon's lookups wait for none of them. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-import type { RowFilter } from "../lookup/cache/cache-admin.ts";
+import type { CacheFile, RowFilter } from "../lookup/cache/cache-admin.ts";
 import { toRecord } from "../lookup/cache/record.ts";
 import type { CacheRecord } from "../lookup/cache/record.ts";
 import { storedPages } from "../lookup/cache/stored-pages.ts";
@@ -15,17 +15,15 @@ const PAGE = 1000;
 /**
  * Undefined where the daemon is to be asked: see {@link readBeside}.
  *
- * @param identity of the daemon's file
- * @param now milliseconds since 1970
+ * @param told what the daemon says of its file
  */
 export function readPagesBeside(
   path: string,
-  identity: string,
+  told: CacheFile,
   filter: RowFilter,
-  now: number,
 ): AsyncGenerator<readonly CacheRecord[]> | undefined {
-  const file = openAsOwner(path, identity);
-  return file && recordPages(file, filter, now);
+  const file = openAsOwner(path, told.identity);
+  return file && recordPages(file, filter, told.now);
 }
 
 /** Where it is open, this process stays its owner: it makes nothing after it, and only prints. */

@@ -3,7 +3,7 @@ import process from "node:process";
 
 import { loadConfig } from "../config.ts";
 import type { Config } from "../config.ts";
-import { startDaemon } from "../daemon.ts";
+import { startDaemon, systemMonotonic, systemTime } from "../daemon.ts";
 import type { Daemon } from "../daemon.ts";
 import { reloadEvents } from "../events/daemon-events.ts";
 import type { ReloadEvents } from "../events/daemon-events.ts";
@@ -11,7 +11,6 @@ import { createLogger } from "../log.ts";
 import type { Logger } from "../log.ts";
 import { LogDomains } from "../log-domains.ts";
 import { Metrics } from "../metrics/metrics.ts";
-import { systemMonotonic, systemTime } from "../system-time.ts";
 import { takeSystemdEnvironment } from "../systemd/environment.ts";
 import { Notifier } from "../systemd/notifier.ts";
 import { startWatchdog } from "../systemd/watchdog.ts";

@@ -7,7 +7,6 @@ import type { LookupEvents } from "../lookup/events.ts";
 import { runRefresher } from "../lookup/refresher.ts";
 import { StoreError } from "../store/store.ts";
 import type { PolicyStore, StoreErrorCode } from "../store/store.ts";
-import { systemUptime } from "../system-time.ts";
 
 /**
  * In milliseconds. At fifty renewals a second even a backlog of 200,000 is worked off in little more than an hour. But each
@@ -85,7 +84,7 @@ export function watchSteps(
     dane.expire();
     void rebase(parts);
   };
-  return watchClock({ wall: parts.now, steady: systemUptime, onStep, ...CLOCK_WATCH });
+  return watchClock({ wall: parts.now, steady: () => performance.now(), onStep, ...CLOCK_WATCH });
 }
 
 async function rebase({ store, events, now }: Watched): Promise<void> {

@@ -11,7 +11,6 @@ import { proxySelector } from "../net/policy-host/proxy.ts";
 import { ResolvConfFile } from "../net/dns/resolv-conf.ts";
 import type { Resolver } from "../net/dns/resolver.ts";
 import { readRootsFile } from "../net/policy-host/trusted-roots.ts";
-import { systemUptime } from "../system-time.ts";
 import { USER_AGENT } from "../version.ts";
 
 export interface Network {
@@ -98,6 +97,6 @@ function createFetcher(
     allowAddresses: fetch.allowAddresses,
     extraRoots: fetch.caFile === undefined ? [] : readRootsFile(fetch.caFile),
     port: fetch.port,
-    now: systemUptime,
+    now: () => performance.now(),
   });
 }

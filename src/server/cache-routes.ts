@@ -23,7 +23,7 @@ export function cacheRoutes(cache: CacheAdmin): readonly AdminRoute[] {
     {
       method: "GET",
       path: "/cache-file",
-      handle: async () => ({ status: 200, json: { identity: (await cache.identity()) ?? null } }),
+      handle: async () => ({ status: 200, json: (await cache.file()) ?? {} }),
     },
     {
       method: "GET",

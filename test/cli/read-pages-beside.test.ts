@@ -21,7 +21,7 @@ const READER = `
   // Its native code may lie where the file's owner may not look.
   new Database(":memory:").close();
   process.setgroups([0, 4]);
-  const pages = readPagesBeside(path, identity, {}, Date.now());
+  const pages = readPagesBeside(path, { identity, now: 0 }, {});
   const domains = pages && (await Array.fromAsync(pages)).flat().map(({ domain }) => domain);
   const groups = process.getgroups();
   console.log(JSON.stringify({ domains: domains ?? null, uid: process.geteuid(), gid: process.getegid(), groups }));

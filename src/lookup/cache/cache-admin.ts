@@ -18,6 +18,14 @@ export interface RowFilter {
   readonly failed?: boolean;
 }
 
+/** The file of a daemon. */
+export interface CacheFile {
+  /** {@link PolicyStore.identity} */
+  readonly identity: string;
+  /** The daemon's clock: milliseconds since 1970. */
+  readonly now: number;
+}
+
 /** The same, and what follows from the rules in force. */
 export interface CacheFilter extends RowFilter {
   /** A map in force would enforce the policy, were its rollout further on. */
@@ -137,8 +145,8 @@ export interface CacheAdmin {
    */
   list(filter: CacheFilter): AsyncIterable<readonly CacheRecord[]>;
 
-  /** What the file is known by beside the daemon ({@link PolicyStore.identity}); undefined where it is not told. */
-  identity(): Promise<string | undefined>;
+  /** What another process needs to read the file itself; undefined where it is not told. */
+  file(): Promise<CacheFile | undefined>;
 
   /** @param domain lower-case A-labels, as everywhere here */
   show(domain: string): Promise<CacheReport>;

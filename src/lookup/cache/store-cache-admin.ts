@@ -4,6 +4,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promi
 import type { PolicyStore } from "../../store/store.ts";
 import type {
   CacheAdmin,
+  CacheFile,
   CacheFilter,
   CacheReport,
   ImportOptions,
@@ -75,8 +76,10 @@ export class StoreCacheAdmin implements CacheAdmin {
     }
   }
 
-  async identity(): Promise<string | undefined> {
-    return this.#deps.store.identity();
+  async file(): Promise<CacheFile | undefined> {
+    const { store, now } = this.#deps;
+    const identity = store.identity();
+    return identity === undefined ? undefined : { identity, now: now() };
   }
 
   async show(domain: string): Promise<CacheReport> {
